@@ -82,6 +82,7 @@ __all__ = [
     "Counts",
     "Rates",
     "Scores",
+    "countable",
     "mean_rates",
     "pair",
     "score",
@@ -282,7 +283,7 @@ def score(
         kept = []
         for side, document in enumerate((truth, guess)):
             seen[side].update(entity.label for entity in document.entities)
-            kept.append(_countable(document.entities, truth.unknown, wanted))
+            kept.append(countable(document.entities, truth.unknown, wanted))
             ignored[side] += len(document.entities) - len(kept[side])
         if kept[0] or kept[1]:
             for kind, label, row in count(truth.text, kept[0], kept[1], kinds, words):
@@ -335,14 +336,15 @@ def _some(names: Sequence[str], most: int = 5) -> str:
     return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def _countable(
-    entities: tuple[Entity, ...], unknown: tuple[Offsets, ...], labels: frozenset[str] | None
+def countable(
+    entities: Iterable[Entity], unknown: Sequence[Offsets], labels: frozenset[str] | None = None
 ) -> tuple[Entity, ...]:
-    if labels is not None:
-        entities = tuple(entity for entity in entities if entity.label in labels)
-    if unknown:
-        entities = tuple(e for e in entities if not any(e.start < end and start < e.end for start, end in unknown))
-    return entities
+    """The entities that may be counted: outside the unknown ranges, and of one of the labels where some are given."""
+    return tuple(
+        e
+        for e in entities
+        if (labels is None or e.label in labels) and not any(e.start < end and start < e.end for start, end in unknown)
+    )
 
 
 def _warn_if_strangers(gold: set[str], predicted: set[str]) -> None:
