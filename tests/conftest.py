@@ -6,13 +6,13 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
+from hypothesis import HealthCheck, settings
+
 # Two threads on two busy cores measured several times slower than one; the libraries read this when imported.
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[variable] = "1"
 os.environ.setdefault("TRANSFUSE_CACHE", str(Path(__file__).parent.parent / ".cache"))
-
-import pytest
-from hypothesis import HealthCheck, settings
 
 settings.register_profile("local", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("local"), derandomize=True, print_blob=True)
