@@ -1,0 +1,174 @@
+"""JSON out of files, value by value, with the line each began at and types that are checked as they are taken."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, NoReturn, TypeVar
+
+from transfuse.files import Source
+
+__all__ = ["Record", "dump", "lines", "values"]
+
+T = TypeVar("T")
+_BLANK = re.compile(r"[ \t\r\n]*")
+_NAMES = {str: "a string", int: "a whole number", float: "a number", list: "a list", dict: "an object"}
+
+
+def dump(value: object) -> str:
+    """JSON on one line, in plain Unicode."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+class Record:
+    """A JSON object that knows where it stands, and complains with that place.
+
+    Args:
+        source: the file.
+        line: line it began at.
+        value: what JSON gave; anything but an object raises.
+        what: how messages call it.
+
+    Raises:
+        DataError: the value is not an object.
+    """
+
+    def __init__(self, source: Source, line: int, value: object, what: str = "a document") -> None:
+        self.source, self.line, self.what = source, line, what
+        if not isinstance(value, dict):
+            self.fail(f"{what} is a JSON object, not {json.dumps(value)[:40]}")
+        self.value: dict[str, Any] = value
+
+    def fail(self, message: str) -> NoReturn:
+        """Raise a DataError that names the place."""
+        raise self.source.error(message, self.line)
+
+    def get(self, key: str, kind: type[T], default: T | None = None) -> T:
+        """A member of the kind that is wanted; the default, where there is one, if it is missing or null.
+
+        Raises:
+            DataError: it is missing and has no default, or is of another kind.
+        """
+        value = self.value.get(key)
+        if value is None and default is not None:
+            return default
+        if value is None:
+            self.fail(f'{self.what} lacks "{key}"')
+        if kind is float and type(value) is int:
+            value = float(value)
+        if kind is int and isinstance(value, str) and value.strip().lstrip("-").isdecimal():
+            value = int(value)
+        if not isinstance(value, kind) or isinstance(value, bool):
+            self.fail(f'"{key}" of {self.what} is {_NAMES[kind]}, not {json.dumps(value)[:40]}')
+        return value
+
+    def records(self, key: str, what: str) -> list[Record]:
+        """The objects of a list, which may be missing."""
+        return [Record(self.source, self.line, value, what) for value in self.get(key, list, [])]
+
+    def name(self, key: str, default: str) -> str:
+        """An identifier: a string or a whole number."""
+        value = self.value.get(key)
+        return default if value is None or value == "" else str(value)
+
+
+def lines(source: Source) -> Iterator[Record]:
+    """One object a line; empty lines are passed over. Streams.
+
+    Raises:
+        DataError: a line that is no JSON, or no object.
+    """
+    for number, line in source.lines():
+        if line and not line.isspace():
+            try:
+                value = json.loads(line)
+            except json.JSONDecodeError as fault:
+                raise source.error(f"not JSON at character {fault.pos + 1}: {fault.msg}", number) from None
+            except RecursionError:
+                raise source.error("JSON that is nested too deeply", number) from None
+            yield Record(source, number, value)
+
+
+def values(source: Source, inside: str = "") -> Iterator[Record]:
+    """The objects of a JSON file: the members of ``{inside: [...]}``, of an array, or objects one behind the other.
+
+    Holds the text of the file, but only one object at a time.
+
+    Raises:
+        DataError: no JSON, or something that is no object.
+    """
+    text = source.text()
+    reader = _Reader(source, text)
+    while reader.peek():
+        if reader.peek() == "[":
+            yield from reader.array()
+        elif inside and reader.peek() == "{" and re.search(rf'"{inside}"\s*:\s*\[', text):
+            yield from reader.members(inside)
+        else:
+            yield reader.record()
+
+
+class _Reader:
+    def __init__(self, source: Source, text: str) -> None:
+        self._source, self._text, self._place, self._decoder = source, text, 0, json.JSONDecoder()
+        self._counted, self._line = 0, 1
+
+    def _here(self) -> int:
+        self._line += self._text.count("\n", self._counted, self._place)
+        self._counted = self._place
+        return self._line
+
+    def peek(self) -> str:
+        """The next character that is not blank, "" at the end."""
+        self._place = _BLANK.match(self._text, self._place).end()  # type: ignore[union-attr]
+        return self._text[self._place : self._place + 1]
+
+    def _take(self, wanted: str) -> str:
+        found = self.peek()
+        if not found or found not in wanted:
+            said = " or ".join(repr(char) for char in wanted)
+            raise self._source.error(f"not JSON: {said} is missing{'' if found else ' at the end'}", self._here())
+        self._place += 1
+        return found
+
+    def _value(self) -> tuple[int, Any]:
+        self.peek()
+        line = self._here()
+        try:
+            value, self._place = self._decoder.raw_decode(self._text, self._place)
+        except json.JSONDecodeError as fault:
+            raise self._source.error(f"not JSON: {fault.msg} (column {fault.colno})", fault.lineno) from None
+        except RecursionError:
+            raise self._source.error("JSON that is nested too deeply", line) from None
+        return line, value
+
+    def record(self) -> Record:
+        return Record(self._source, *self._value())
+
+    def array(self) -> Iterator[Record]:
+        self._take("[")
+        if self.peek() == "]":
+            self._place += 1
+            return
+        while True:
+            yield self.record()
+            if self._take(",]") == "]":
+                return
+
+    def members(self, inside: str) -> Iterator[Record]:
+        self._take("{")
+        if self.peek() == "}":
+            self._place += 1
+            return
+        while True:
+            line, key = self._value()
+            if not isinstance(key, str):
+                raise self._source.error("not JSON: a key is a string", line)
+            self._take(":")
+            if key == inside and self.peek() == "[":
+                yield from self.array()
+            else:
+                self._value()
+            if self._take(",}") == "}":
+                return
