@@ -14,7 +14,8 @@ An entity is its document, its character offsets and its label; words and tags p
 ``left``        same label, same start, one to one
 ``right``       same label, same end, one to one
 ``span``        same start, same end, whatever the labels, one to one; by type: gold by its label, prediction by its own
-``conlleval``   ``strict`` on words: each entity grows to whole words, overlapping ones are thinned to the longest
+``conlleval``   ``strict`` on words: each entity grows to whole words; overlapping ones are thinned to the longest,
+                and one without a word (blanks alone) is left out
 =============== =====================================================================================================
 
 For each kind and each pair of shards ``score(a + b) == score(a) + score(b)``. In precision, in recall and in F1,
