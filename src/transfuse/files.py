@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
@@ -136,11 +136,17 @@ class Source:
             self._opened.append(raw)
         return cast("BinaryIO", raw)
 
-    def _peek(self) -> bytes:
+    @contextmanager
+    def unpacking(self) -> Iterator[None]:
+        """Round reads from `stream`: a gzip file that is cut off becomes a DataError."""
         try:
-            return cast("io.BufferedReader[Any]", self.stream).peek(_HEAD)[:_HEAD]
+            yield
         except _GZIP_FAULTS:
             raise self.error("broken gzip: the file is cut off or altered", 1) from None
+
+    def _peek(self) -> bytes:
+        with self.unpacking():
+            return cast("io.BufferedReader[Any]", self.stream).peek(_HEAD)[:_HEAD]
 
     def encoding(self) -> str:
         """The codec the text is in."""
@@ -161,7 +167,9 @@ class Source:
         """
         number, codec = 0, self.encoding()
         wide = codec.lower().replace("_", "-").startswith(("utf-16", "utf-32"))
-        pieces = io.TextIOWrapper(self.stream, codec, self._errors, newline="\n") if wide else self.stream
+        pieces: Iterable[str | bytes] = self.stream
+        if wide:
+            pieces = io.TextIOWrapper(self.stream, codec, self._errors, newline="\n")
         if codec == "utf-8-sig":
             self.stream.read(3)
             codec = "utf-8"
@@ -198,10 +206,8 @@ class Source:
             DataError: as `lines` does.
         """
         codec = self.encoding()
-        try:
+        with self.unpacking():
             raw = self.stream.read()
-        except _GZIP_FAULTS:
-            raise self.error("broken gzip: the file is cut off or altered", 1) from None
         try:
             return raw.decode(codec)
         except UnicodeDecodeError as fault:

@@ -223,6 +223,8 @@ class Builder:
                 continue
             if not mark.label:
                 raise self._error(name, f"the mention at {_offsets(mark)} has no label", mark.line)
+            if mark.score is not None and not 0 <= mark.score <= 1:
+                raise self._error(name, f"a score lies between 0 and 1, not at {mark.score}", mark.line)
             entity = Entity(*span, mark.label, mark.score)
             if entity in seen:
                 detail = f"[{entity.start}, {entity.end}) {entity.label}"
@@ -278,7 +280,8 @@ def _lay_out(pieces: Sequence[Piece], unit: str) -> _Layout:
     if unit == "characters" and len(pieces) == 1 and pieces[0].offset == 0:
         return _Layout(pieces[0].text, None)
     _, width = UNITS[unit]
-    text, reached, places = "", 0, {}
+    text, reached = "", 0
+    places: dict[int, int] = {}
     for number, piece in enumerate(pieces):
         gap = piece.offset - reached
         text += "\n" + " " * (gap - 1) if gap > 0 else "\n" if gap < 0 and number else ""

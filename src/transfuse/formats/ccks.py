@@ -1,0 +1,66 @@
+"""CCKS JSON lines: ``{"originalText": "...", "entities": [{"start_pos", "end_pos", "label_type"}]}``.
+
+Releases differ in whether ``end_pos`` is the last character or the one behind it, and nothing in a file tells which:
+say it with ``end``. The id is the member ``id``, which the releases lack.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal
+
+from transfuse.files import Source, Writer
+from transfuse.jsonio import Record, dump, lines
+from transfuse.losses import Losses
+from transfuse.mentions import Builder, Mark, Unit
+from transfuse.text import Document
+
+__all__ = ["KEEPS", "SUFFIXES", "read", "sniff", "write"]
+
+SUFFIXES = (".json", ".jsonl", ".txt")
+KEEPS: frozenset[str] = frozenset()
+
+End = Literal["exclusive", "inclusive"]
+
+
+def sniff(head: str) -> bool:
+    """Whether this is JSON with an ``originalText``."""
+    return head.lstrip().startswith("{") and re.search(r'"originalText"\s*:', head) is not None
+
+
+def read(source: Source, *, losses: Losses, end: End = "exclusive", unit: Unit = "characters") -> Iterator[Document]:
+    """One document a line.
+
+    Args:
+        source: the file.
+        losses: collects doubles and repeated ids.
+        end: whether ``end_pos`` is the last character (``inclusive``) or the one behind it.
+        unit: what offsets count; the file does not spell its mentions, so nothing can be found out.
+
+    Raises:
+        DataError: a line that is no such object, or an entity that is empty or outside its text.
+    """
+    build = Builder(source.name, losses, unit=unit)
+    for number, record in enumerate(lines(source), 1):
+        marks = [_mark(entity, end) for entity in record.records("entities", "an entity")]
+        name = record.name("id", f"{source.stem}/{number}")
+        yield build.document(name, record.get("originalText", str), marks, line=record.line)
+
+
+def _mark(entity: Record, end: End) -> Mark:
+    first, last = entity.get("start_pos", int), entity.get("end_pos", int) + (end == "inclusive")
+    if first >= last:
+        entity.fail(f"a mention from {first} to {last} is empty: is end_pos inclusive (end=inclusive)?")
+    return Mark(((first, last),), entity.get("label_type", str), line=entity.line)
+
+
+def write(documents: Iterable[Document], out: Writer, *, losses: Losses, end: End = "exclusive") -> None:
+    """One document a line, with its id."""
+    for document in documents:
+        entities = [
+            {"start_pos": entity.start, "end_pos": entity.end - (end == "inclusive"), "label_type": entity.label}
+            for entity in document.entities
+        ]
+        value: dict[str, Any] = {"id": document.id, "originalText": document.text, "entities": entities}
+        out.write(dump(value) + "\n")

@@ -1,0 +1,79 @@
+"""JSON lines, our own: ``{"id": "a", "text": "...", "entities": [{"start": 0, "end": 3, "label": "Gene"}]}``.
+
+Offsets are half-open and count code points. An entity may have a ``score`` between 0 and 1, a document a list
+``unknown`` of ``[start, end]`` ranges in which nobody looked for entities. ``id`` and ``entities`` may be missing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from transfuse.files import Source, Writer
+from transfuse.jsonio import Record, dump, lines
+from transfuse.losses import Losses
+from transfuse.mentions import Builder, Mark
+from transfuse.text import Document, Entity
+
+__all__ = ["KEEPS", "SUFFIXES", "read", "sniff", "write"]
+
+SUFFIXES = (".jsonl", ".ndjson")
+KEEPS = frozenset({"score", "unknown"})
+
+_FOREIGN = re.compile(r'"(?:passages|denotations|originalText)"\s*:|"label"\s*:\s*\{')
+
+
+def sniff(head: str) -> bool:
+    """Whether the first line is a JSON object with a text that no other format lays claim to."""
+    first = head.lstrip().partition("\n")[0]
+    return first.startswith("{") and re.search(r'"text"\s*:', first) is not None and not _FOREIGN.search(first)
+
+
+def read(source: Source, *, losses: Losses) -> Iterator[Document]:
+    """One document a line.
+
+    Args:
+        source: the file.
+        losses: collects repeated ids and entities, and names of members that are not read, each once.
+
+    Raises:
+        DataError: a line that is no such object, or an entity outside its text.
+    """
+    build = Builder(source.name, losses, unit="characters")
+    strangers: set[str] = set()
+    for number, record in enumerate(lines(source), 1):
+        for key in record.value.keys() - {"id", "text", "entities", "unknown"} - strangers:
+            strangers.add(key)
+            losses.add("skipped", f'member "{key}" is not read', line=record.line)
+        marks = [_mark(entity) for entity in record.records("entities", "an entity")]
+        unknown = [_range(record, value) for value in record.get("unknown", list, [])]
+        name = record.name("id", f"{source.stem}/{number}")
+        yield build.document(name, record.get("text", str), marks, unknown=unknown, line=record.line)
+
+
+def _mark(entity: Record) -> Mark:
+    span = (entity.get("start", int), entity.get("end", int))
+    score = entity.get("score", float) if entity.value.get("score") is not None else None
+    return Mark((span,), entity.get("label", str), score=score, line=entity.line)
+
+
+def _range(record: Record, value: Any) -> tuple[int, int]:
+    if not isinstance(value, list) or [type(bound) for bound in value] != [int, int]:
+        record.fail(f"an unknown range is [start, end], not {dump(value)[:40]}")
+    return value[0], value[1]
+
+
+def write(documents: Iterable[Document], out: Writer, *, losses: Losses) -> None:
+    """One document a line; holds everything that a document can."""
+    for document in documents:
+        value: dict[str, Any] = {"id": document.id, "text": document.text}
+        value["entities"] = [_entity(entity) for entity in document.entities]
+        if document.unknown:
+            value["unknown"] = document.unknown
+        out.write(dump(value) + "\n")
+
+
+def _entity(entity: Entity) -> dict[str, Any]:
+    value: dict[str, Any] = {"start": entity.start, "end": entity.end, "label": entity.label}
+    return value if entity.score is None else value | {"score": entity.score}
