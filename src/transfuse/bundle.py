@@ -1,0 +1,113 @@
+"""A folder that turns back into a tagger: JSON, safetensors, a vocabulary and a model card; never a pickle.
+
+``bundle.json`` holds the format's version, the kind of tagger, its settings, and size and SHA-256 of every other file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol, Self, cast
+
+from transfuse.run import write_beside
+from transfuse.text import BundleError, Tagger
+
+__all__ = ["VERSION", "load", "save"]
+
+VERSION = 1
+"""Of the folder's format. Another version is refused, never guessed at."""
+
+_KINDS = {
+    "neural": ("transfuse.neural", "NeuralTagger"),
+    "crfsuite": ("transfuse.linear", "LinearTagger"),
+}
+
+
+class _Kind(Tagger, Protocol):
+    """A tagger that can be saved."""
+
+    kind: str
+
+    def save(self, folder: Path) -> dict[str, Any]: ...
+
+    @classmethod
+    def load(cls, folder: Path, config: dict[str, Any]) -> Self: ...
+
+
+def save(tagger: Tagger, folder: Path, *, card: str = "", facts: Mapping[str, Any] | None = None) -> None:
+    """Write a tagger; the folder appears whole or not at all, and replaces one that was there.
+
+    Args:
+        tagger: of a kind that can be saved.
+        folder: the bundle.
+        card: the model card, Markdown.
+        facts: what else to keep, as data, method, scores.
+
+    Raises:
+        BundleError: the tagger is of a kind that cannot be saved.
+    """
+    if getattr(tagger, "kind", None) not in _KINDS:
+        raise BundleError(f"a {type(tagger).__name__} cannot be saved as a bundle")
+    kind = cast(_Kind, tagger)
+    with write_beside(folder) as fresh:
+        fresh.mkdir()
+        config = kind.save(fresh)
+        (fresh / "README.md").write_text(card, encoding="utf-8")
+        files = {path.name: _facts(path) for path in sorted(fresh.iterdir())}
+        data = {
+            "version": VERSION,
+            "kind": kind.kind,
+            "labels": list(tagger.labels),
+            "facts": dict(facts or {}),
+            "config": config,
+            "files": files,
+        }
+        (fresh / "bundle.json").write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def load(folder: Path) -> Tagger:
+    """Turn a bundle back into a tagger.
+
+    Raises:
+        BundleError: it is no bundle, of another version, of an unknown kind, names a file outside itself, or a file was
+            altered.
+    """
+    data = describe(folder)
+    for name, facts in data["files"].items():
+        if name != Path(name).name or name in {"", ".", "..", "bundle.json"}:
+            raise BundleError(f"{folder}: unsafe file name {name!r} in bundle.json")
+        path = folder / name
+        if path.is_symlink() or not path.is_file():
+            raise BundleError(f"{folder}: {name} is missing or is no plain file")
+        if _facts(path) != facts:
+            raise BundleError(f"{path}: altered since the bundle was written: its SHA-256 is not the recorded one")
+    if data["kind"] not in _KINDS:
+        raise BundleError(f"{folder}: unknown kind of tagger {data['kind']!r}; known: {', '.join(_KINDS)}")
+    module, name = _KINDS[data["kind"]]
+    kind: type[_Kind] = getattr(importlib.import_module(module), name)
+    return kind.load(folder, data["config"])
+
+
+def describe(folder: Path) -> dict[str, Any]:
+    """The content of ``bundle.json``, its form and version checked, its files not yet."""
+    path = folder / "bundle.json"
+    if not path.is_file():
+        raise BundleError(f"{folder}: not a bundle: there is no bundle.json in it")
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        version = data["version"]
+        if version != VERSION:
+            raise BundleError(f"{folder}: bundle format {version!r}; this version of transfuse reads {VERSION}")
+        if not isinstance(data["files"], dict) or not isinstance(data["config"], dict):
+            raise TypeError("files and config are tables")
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleError(f"{path}: malformed: {error}") from error
+    return cast(dict[str, Any], data)
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}

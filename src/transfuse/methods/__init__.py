@@ -1,0 +1,57 @@
+"""One file a transfer method; the file's name with hyphens is how it is called.
+
+A method is a frozen dataclass, named as its file in CamelCase, whose fields are its whole configuration.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import pkgutil
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Protocol
+
+from transfuse.run import Run
+from transfuse.text import ConfigError, Tagger, Task
+
+__all__ = ["Method", "describe", "get", "names", "presets"]
+
+
+class Method(Protocol):
+    """What every file in here holds."""
+
+    def fit(self, task: Task, *, run: Run) -> Tagger:
+        """Learn the task within a run folder; killed and called again, it goes on and ends in the same tagger."""
+        ...
+
+
+def names() -> tuple[str, ...]:
+    """All methods, sorted."""
+    return tuple(sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(__path__)))
+
+
+def get(name: str) -> type[Method]:
+    """The dataclass of a method. Raises ConfigError for a name that no file has."""
+    module = _import(name)
+    found: type[Method] = getattr(module, "".join(part.capitalize() for part in name.split("-")))
+    return found
+
+
+def presets(name: str) -> dict[str, Method]:
+    """Named settings that a method ships, as those of the paper it comes from."""
+    return dict(getattr(_import(name), "PRESETS", {}))
+
+
+def describe(name: str) -> str:
+    """The first line of a method's file, without importing it."""
+    path = Path(__path__[0]) / f"{name.replace('-', '_')}.py"
+    return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
+
+
+def _import(name: str) -> Any:
+    if name not in names():
+        close = get_close_matches(name, names(), 1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise ConfigError(f"unknown method {name!r}{hint} There are: {', '.join(names())}")
+    return importlib.import_module(f"{__name__}.{name.replace('-', '_')}")

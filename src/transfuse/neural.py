@@ -1,0 +1,355 @@
+"""The neural tagger: documents to batches and tags back to documents."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import TypeAdapter, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from transfuse import tags as tagging
+from transfuse.architecture import Architecture, TagSet
+from transfuse.losses import Losses
+from transfuse.nn.encoder import Batch, Encoder
+from transfuse.nn.head import CRFHead, Head
+from transfuse.text import BundleError, Document, Entity
+from transfuse.vocabulary import FormTable, Vocabulary, places
+from transfuse.words import align, flatten, sentences, words
+
+__all__ = ["NeuralTagger", "Sentence", "batches", "collate", "read_sentences"]
+
+_WINDOW, _OVERLAP = 400, 60
+"""Words of a window and words that neighbouring windows share; only sentences longer than a window are cut so."""
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A training sentence: form numbers, and for each word its tag, or the tags it may have.
+
+    Attributes:
+        forms: numbers from a `FormTable`.
+        tags: gold tags as rows of a `TagSet`.
+        open: for words whose tag is not known, the rows that it may have.
+    """
+
+    forms: tuple[int, ...]
+    tags: tuple[int, ...]
+    open: tuple[tuple[int, tuple[int, ...]], ...] = ()
+
+
+def read_sentences(
+    documents: Iterable[Document],
+    table: FormTable,
+    tagset: TagSet,
+    *,
+    annotated: Iterable[str],
+    losses: Losses | None = None,
+) -> list[Sentence]:
+    """Documents as training sentences; no sentence border falls into a mention.
+
+    Args:
+        documents: with gold entities whose labels the tag set has.
+        table: numbers the forms.
+        tagset: the tags to learn.
+        annotated: the labels that the documents' annotators looked for. A word outside all mentions may, for all we
+            know, belong to one of the other labels of the tag set.
+        losses: mentions that no flat tag sequence over words can hold.
+    """
+    row = {name: i for i, name in enumerate(tagset.names)}
+    missing = set(tagset.labels) - set(annotated)
+    outside = (0, *(i for name, i in row.items() if name.partition("-")[2] in missing))
+    everything = tuple(range(len(row)))
+    found = []
+    for document in documents:
+        for start, end in sentences(document.text, keep=[(e.start, e.end) for e in document.entities]):
+            offsets = words(document.text, start, end)
+            inside = [e for e in document.entities if start <= e.start < end]
+            spans = align(offsets, inside, document=document.id, losses=losses)
+            spans = flatten(spans, document=document.id, losses=losses)
+            tags = [row[tag] for tag in tagging.encode(spans, len(offsets), tagset.scheme)]
+            open_words = {}
+            if missing:
+                open_words = {i: outside for i, tag in enumerate(tags) if tag == 0}
+            for a, b in document.unknown:
+                open_words |= {i: everything for i, (x, y) in enumerate(offsets) if x < b and a < y}
+            forms = table.numbers(document.text[a:b] for a, b in offsets)
+            found.append(Sentence(tuple(forms), tuple(tags), tuple(sorted(open_words.items()))))
+    return found
+
+
+def batches(
+    items: Sequence[Sentence], *, size: int, words_at_most: int, seed: str, pool: int = 50
+) -> list[list[Sentence]]:
+    """Shuffled batches of sentences of like length, each longest first.
+
+    Args:
+        items: the sentences of an epoch.
+        size: sentences a batch, at most.
+        words_at_most: words a batch with its padding, at most, unless one sentence alone is longer.
+        seed: decides the order.
+        pool: batches within whose sentences lengths are sorted; larger pools pad less and mix less.
+    """
+    draw = random.Random(seed)
+    order = list(items)
+    draw.shuffle(order)
+    found: list[list[Sentence]] = []
+    for start in range(0, len(order), size * pool):
+        batch: list[Sentence] = []
+        for item in sorted(order[start : start + size * pool], key=lambda s: -len(s.forms)):
+            longest = len(batch[0].forms) if batch else 0
+            if len(batch) == size or longest * (len(batch) + 1) > words_at_most:
+                found.append(batch)
+                batch = []
+            batch.append(item)
+        if batch:
+            found.append(batch)
+    draw.shuffle(found)
+    return found
+
+
+def collate(items: Sequence[Sentence], table: FormTable, tagset: TagSet, *, word_dropout: float = 0.0) -> Batch:
+    """A batch of training sentences, longest first.
+
+    Args:
+        items: longest first.
+        table: that numbered the forms.
+        tagset: of their tags.
+        word_dropout: a form that training holds n times is treated as unknown with probability ``a / (a + n)``.
+    """
+    distinct, place, lengths = places([item.forms for item in items])
+    forms = table.forms().select(distinct)
+    unknown = None
+    if word_dropout:
+        counts = table.counts[forms.trained]
+        unknown = torch.rand(len(distinct)) < word_dropout / (word_dropout + counts)
+    steps = torch.arange(place.shape[1])[None] < lengths[:, None]
+    tags = torch.zeros(place.shape, dtype=torch.long)
+    tags[steps] = torch.tensor([tag for item in items for tag in item.tags])
+    allowed = None
+    if any(item.open for item in items):
+        allowed = nn.functional.one_hot(tags, len(tagset.names)).bool()
+        for i, item in enumerate(items):
+            for word, rows in item.open:
+                allowed[i, word] = False
+                allowed[i, word, list(rows)] = True
+    return Batch(forms, place, lengths, unknown, tags, allowed)
+
+
+class NeuralTagger:
+    """An encoder and one head of it, put to work.
+
+    Args:
+        encoder: the encoder.
+        head: the head.
+        table: numbers forms; it is emptied whenever it has grown beyond ``keep`` forms.
+        tagset: the head's tags.
+        architecture: from which encoder and head were built.
+        outputs: the labels that may come out; others that the head knows are held back. All by default.
+        chunk: words that are tagged together, at least one document.
+        keep: forms whose encoding is kept.
+    """
+
+    kind = "neural"
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        head: Head,
+        table: FormTable,
+        tagset: TagSet,
+        *,
+        architecture: Architecture,
+        outputs: Iterable[str] | None = None,
+        chunk: int = 40_000,
+        keep: int = 16_000,
+    ) -> None:
+        self.encoder, self.head, self.table, self.tagset = encoder, head, table, tagset
+        self.architecture = architecture
+        self._outputs = tuple(tagset.labels if outputs is None else outputs)
+        self.chunk, self.keep = chunk, keep
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels that may come out."""
+        return self._outputs
+
+    @torch.no_grad()
+    def tag(self, documents: Iterable[Document], *, confidence: bool = False) -> Iterator[Document]:
+        """The documents with the entities found; streams, in memory that does not grow.
+
+        Args:
+            documents: their entities are ignored.
+            confidence: give each entity its probability under the CRF.
+        """
+        self.encoder.eval()
+        self.head.eval()
+        kept = _Kept(self.encoder, self.table)
+        pending: list[Document] = []
+        size = 0
+        for document in documents:
+            pending.append(document)
+            size += len(document.text) // 5 + 1
+            if size >= self.chunk:
+                yield from self._tag(pending, kept, confidence)
+                pending, size = [], 0
+                if len(self.table) > self.keep:
+                    kept.clear()
+        yield from self._tag(pending, kept, confidence)
+
+    def save(self, folder: Path) -> dict[str, Any]:
+        """Write weights and vocabulary into a folder; what `load` needs beside them is returned."""
+        network = self.architecture.network(self.encoder, self.head)
+        tensors = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+        tensors["vectors"] = self.encoder.forms.vectors.cpu()
+        save_file(tensors, folder / "weights.safetensors")
+        self.table.vocabulary.save(folder / "vocabulary.json")
+        return {
+            "architecture": asdict(self.architecture),
+            "tagset": asdict(self.tagset),
+            "outputs": self._outputs,
+        }
+
+    @classmethod
+    def load(cls, folder: Path, config: dict[str, Any]) -> NeuralTagger:
+        """Read what `save` wrote. Raises BundleError where the parts don't fit each other."""
+        try:
+            architecture = TypeAdapter(Architecture).validate_python(config["architecture"])
+            tagset = TypeAdapter(TagSet).validate_python(config["tagset"])
+            vocabulary = Vocabulary.load(folder / "vocabulary.json")
+            tensors = load_file(folder / "weights.safetensors")
+            encoder = architecture.encoder.build(vocabulary, tensors.pop("vectors"))
+            head = architecture.build_head(encoder.width, tagset)
+            architecture.network(encoder, head).load_state_dict(tensors)
+            outputs = config["outputs"]
+        except (KeyError, RuntimeError, SafetensorError, ValidationError) as error:
+            reason = " ".join(str(error).split())
+            raise BundleError(f"{folder}: the parts of the bundle do not fit each other: {reason}") from error
+        return cls(encoder, head, FormTable(vocabulary), tagset, architecture=architecture, outputs=outputs)
+
+    def _tag(self, documents: Sequence[Document], kept: _Kept, confidence: bool) -> Iterator[Document]:
+        pieces: list[tuple[int, list[tuple[int, int]]]] = []
+        for number, document in enumerate(documents):
+            for start, end in sentences(document.text):
+                offsets = words(document.text, start, end)
+                if offsets:
+                    pieces.append((number, offsets))
+        numbers = [self.table.numbers([documents[n].text[a:b] for a, b in offsets]) for n, offsets in pieces]
+        found: list[list[Entity]] = [[] for _ in documents]
+        for (number, offsets), spans in zip(pieces, self._spans(numbers, kept, confidence), strict=True):
+            for first, last, label, score in spans:
+                if label in self._outputs:
+                    found[number].append(Entity(offsets[first][0], offsets[last - 1][1], label, score))
+        for document, entities in zip(documents, found, strict=True):
+            yield document.with_entities(entities)
+
+    def _spans(
+        self, numbers: list[list[int]], kept: _Kept, confidence: bool
+    ) -> list[list[tuple[int, int, str, float | None]]]:
+        """Entities of each sentence as word ranges with label and confidence."""
+        windows = [(i, a, b) for i, row in enumerate(numbers) for a, b in _windows(len(row))]
+        windows.sort(key=lambda w: w[1] - w[2])
+        result: list[list[tuple[int, int, str, float | None]]] = [[] for _ in numbers]
+        names = self.tagset.names
+        cut: dict[int, list[tuple[int, int, list[str]]]] = {}
+        for group in _groups(windows, 8_000):
+            rows = [numbers[i][a:b] for i, a, b in group]
+            lengths = torch.tensor([len(row) for row in rows])
+            steps = torch.arange(int(lengths[0]))[None] < lengths[:, None]
+            place = torch.zeros(steps.shape, dtype=torch.long)
+            place[steps] = torch.tensor([n for row in rows for n in row])
+            states = self.encoder.run(kept.table(), place, lengths)
+            emissions = self.head.projection(states)
+            best = self.head.decode(states, lengths).tolist()
+            lattice = None
+            if confidence and isinstance(self.head, CRFHead):
+                lattice = self.head.crf.lattice(emissions, lengths)
+            for j, (i, a, b) in enumerate(group):
+                if a == 0 and b == len(numbers[i]):
+                    if any(best[j]):
+                        path = [names[t] for t in best[j][: b - a]]
+                        for first, last, label in tagging.decode(path, self.tagset.scheme):
+                            score = None
+                            if lattice is not None:
+                                score = _span_confidence(lattice, j, first, last, best[j], b - a, self.tagset)
+                            result[i].append((first, last, label, score))
+                else:
+                    cut.setdefault(i, []).append((a, b, [names[t] for t in best[j][: b - a]]))
+        for i, parts in cut.items():
+            path = _merge(sorted(parts))
+            result[i] = [(*span, None) for span in tagging.decode(path, self.tagset.scheme)]
+        return result
+
+
+class _Kept:
+    """What each form gives the encoder, computed once."""
+
+    def __init__(self, encoder: Encoder, table: FormTable) -> None:
+        self._encoder, self._forms = encoder, table
+        self._values = encoder.project(table.forms().select(torch.arange(0)))
+
+    def table(self) -> Tensor:
+        """One row a form that the table has numbered."""
+        have, want = self._values.shape[1], len(self._forms)
+        if have < want:
+            forms = self._forms.forms()
+            by_length = have + (forms.chars[have:] != 0).sum(1).argsort(stable=True)
+            values = self._values.new_empty(2, want - have, self._values.shape[2])
+            for part in torch.split(by_length, 1024):
+                values[:, part - have] = self._encoder.project(forms.select(part))
+            self._values = torch.cat([self._values, values], 1)
+        return self._values
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._forms.clear()
+        self._values = self._values[:, :0].clone()
+
+
+def _span_confidence(
+    lattice: object, row: int, first: int, last: int, path: list[int], length: int, tagset: TagSet
+) -> float:
+    from transfuse.nn.crf import Lattice
+
+    assert isinstance(lattice, Lattice)
+    names = tagset.names
+    if last == length:
+        return min(1.0, lattice.span(row, first, path[first:last], None))
+    label = names[path[last - 1]].partition("-")[2]
+    closed = [
+        tagging.decode([names[path[last - 1]], name], tagset.scheme)[:1] == [(0, 1, label)] or name == "O"
+        for name in names
+    ]
+    return min(1.0, lattice.span(row, first, path[first:last], closed))
+
+
+def _windows(length: int) -> list[tuple[int, int]]:
+    if length <= _WINDOW:
+        return [(0, length)]
+    step = _WINDOW - _OVERLAP
+    return [(a, min(a + _WINDOW, length)) for a in range(0, length - _OVERLAP, step)]
+
+
+def _merge(parts: list[tuple[int, int, list[str]]]) -> list[str]:
+    """One tag path from overlapping windows: each word's tag comes from the window in which it stands deeper."""
+    path: list[str] = []
+    for number, (start, end, tags) in enumerate(parts):
+        until = end if number + 1 == len(parts) else end - _OVERLAP // 2
+        path += tags[len(path) - start : until - start]
+    return path
+
+
+def _groups(windows: list[tuple[int, int, int]], words_at_most: int) -> Iterator[list[tuple[int, int, int]]]:
+    """Windows, longest first, in groups of bounded size."""
+    rest = iter(windows)
+    while group := list(islice(rest, 1)):
+        length = max(1, group[0][2] - group[0][1])
+        group += islice(rest, max(0, min(256, words_at_most // length) - 1))
+        yield group

@@ -1,0 +1,3 @@
+"""Tensors, no documents: the parts that taggers are composed of."""
+
+__all__: list[str] = []

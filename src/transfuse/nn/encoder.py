@@ -1,0 +1,92 @@
+"""The encoder: word forms in, one state a word out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from transfuse.nn.forms import FormEncoder, Forms
+from transfuse.nn.lstm import BiLSTM
+
+__all__ = ["Batch", "Dropout", "Encoder"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Sentences, longest first.
+
+    Attributes:
+        forms: the distinct word forms in them.
+        places: ``[batch, time]`` which form stands where; 0 behind the end, where nothing reads it.
+        lengths: ``[batch]`` words, none 0.
+        unknown: ``[forms]`` bool, forms to be treated as never seen, or None.
+        tags: ``[batch, time]`` gold tags, or None; ``allowed`` says more where something is unknown.
+        allowed: ``[batch, time, tags]`` bool, or None where all gold tags are known.
+    """
+
+    forms: Forms
+    places: Tensor
+    lengths: Tensor
+    unknown: Tensor | None = None
+    tags: Tensor | None = None
+    allowed: Tensor | None = None
+
+
+class Dropout(nn.Module):
+    """Ordinary dropout, or variational: one mask a sentence, the same for all of its words (Gal & Ghahramani 2016)."""
+
+    def __init__(self, share: float, *, variational: bool) -> None:
+        super().__init__()
+        self.share = share
+        self.variational = variational
+
+    def forward(self, states: Tensor) -> Tensor:
+        """``[batch, time, width]`` in and out."""
+        if not self.training or not self.share:
+            return states
+        if not self.variational:
+            return nn.functional.dropout(states, self.share)
+        mask = torch.empty_like(states[:, :1]).bernoulli_(1 - self.share).div_(1 - self.share)
+        return states * mask
+
+
+class Encoder(nn.Module):
+    """Word forms, dropout, BiLSTM, dropout.
+
+    Args:
+        forms: encodes word forms.
+        hidden: units a direction.
+        dropout: share of the inputs and of the states that is dropped.
+        recurrent_dropout: see `BiLSTM`.
+        variational: one dropout mask a sentence rather than one a word.
+    """
+
+    LAYERS = ("words", "characters", "features", "lstm")
+
+    def __init__(
+        self, forms: FormEncoder, *, hidden: int, dropout: float, recurrent_dropout: float, variational: bool
+    ) -> None:
+        super().__init__()
+        self.forms = forms
+        self.lstm = BiLSTM(forms.width, hidden, recurrent_dropout=recurrent_dropout)
+        self.before = Dropout(dropout, variational=variational)
+        self.after = Dropout(dropout, variational=variational)
+        self.width = 2 * hidden
+
+    def forward(self, batch: Batch) -> Tensor:
+        """``[batch, time, width]`` states."""
+        forms = self.forms(batch.forms, unknown=batch.unknown)
+        inputs = self.before(nn.functional.embedding(batch.places, forms))
+        states: Tensor = self.lstm(inputs, batch.lengths)
+        dropped: Tensor = self.after(states)
+        return dropped
+
+    def project(self, forms: Forms) -> Tensor:
+        """What each form gives the LSTM's gates, to be kept while tagging: ``[2, forms, 4 * hidden]``."""
+        return self.lstm.project(self.forms(forms).expand(2, -1, -1))
+
+    def run(self, table: Tensor, places: Tensor, lengths: Tensor) -> Tensor:
+        """States from kept projections, see `BiLSTM.run`: ``[batch, time, width]``."""
+        return self.lstm.run(table, places, lengths)

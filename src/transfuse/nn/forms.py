@@ -1,0 +1,149 @@
+"""Vectors of word forms: what a word looks like and what it is called, before any context.
+
+Nothing here depends on the sentence. So each distinct form of a batch is encoded once, and when tagging, the forms of
+the whole text are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from transfuse.nn.lstm import BiLSTM
+
+__all__ = ["CharCNN", "CharLSTM", "FormEncoder", "Forms"]
+
+
+@dataclass(frozen=True)
+class Forms:
+    """Distinct word forms.
+
+    Attributes:
+        words: ``[forms]`` rows of the word table; 0 is the unknown word.
+        trained: ``[forms]`` rows of the trained corrections; 0 for words that training did not see.
+        chars: ``[forms, length]`` characters with begin and end marks; 0 is padding.
+        features: ``[forms, features]`` hashed affixes and shapes.
+    """
+
+    words: Tensor
+    trained: Tensor
+    chars: Tensor
+    features: Tensor
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def select(self, rows: Tensor) -> Forms:
+        """Some of the forms, with the characters' padding cut to their longest."""
+        chars = self.chars[rows]
+        longest = int((chars != 0).sum(1).max()) if len(rows) else 0
+        return Forms(self.words[rows], self.trained[rows], chars[:, :longest], self.features[rows])
+
+
+class CharCNN(nn.Module):
+    """Convolutions over a form's characters, the maximum over places (Ma & Hovy 2016; several widths as in Kim 2014).
+
+    Args:
+        alphabet: number of characters, padding and marks among them.
+        width: of a character's vector.
+        widths: of the filters, in characters.
+        filters: of each width.
+    """
+
+    def __init__(self, alphabet: int, *, width: int, widths: tuple[int, ...], filters: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(alphabet, width, padding_idx=0)
+        self.filters = nn.ModuleList(nn.Linear(width * w, filters) for w in widths)
+        self.widths = widths
+        self.width = filters * len(widths)
+
+    def forward(self, chars: Tensor) -> Tensor:
+        """``[forms, length] -> [forms, width]``."""
+        widest = max(self.widths)
+        if chars.shape[1] < widest:
+            chars = nn.functional.pad(chars, (0, widest - chars.shape[1]))
+        vectors = self.embedding(chars)
+        pooled = []
+        for span, layer in zip(self.widths, self.filters, strict=True):
+            windows = vectors.unfold(1, span, 1).transpose(2, 3).flatten(2)
+            pooled.append(layer(windows).amax(1))
+        return torch.cat(pooled, -1).relu()
+
+
+class CharLSTM(nn.Module):
+    """The last states of a BiLSTM over a form's characters (Lample et al. 2016); arguments as in `CharCNN`."""
+
+    def __init__(self, alphabet: int, *, width: int, hidden: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(alphabet, width, padding_idx=0)
+        self.lstm = BiLSTM(width, hidden)
+        self.width = 2 * hidden
+
+    def forward(self, chars: Tensor) -> Tensor:
+        """``[forms, length] -> [forms, width]``."""
+        lengths, order = (chars != 0).sum(1).sort(descending=True, stable=True)
+        states = self.lstm(self.embedding(chars[order]), lengths)
+        hidden = self.lstm.hidden
+        last = states[torch.arange(len(lengths)), lengths - 1, :hidden]
+        return torch.cat([last, states[:, 0, hidden:]], -1)[order.argsort()]
+
+
+class FormEncoder(nn.Module):
+    """A form's vector: fixed word vector plus trained correction, characters, hashed features, side by side.
+
+    Args:
+        vectors: ``[words, width]`` fixed word vectors, row 0 for unknown words; may have no columns.
+        trained: rows of the correction table; words seen in training.
+        trained_width: columns of the correction where there are no fixed vectors.
+        chars: the character encoder, or None.
+        buckets: rows of the feature table; 0 is no features.
+        feature_width: columns of the feature table.
+    """
+
+    vectors: Tensor
+
+    def __init__(
+        self,
+        vectors: Tensor,
+        *,
+        trained: int,
+        trained_width: int,
+        chars: CharCNN | CharLSTM | None,
+        buckets: int,
+        feature_width: int,
+    ) -> None:
+        super().__init__()
+        self.register_buffer("vectors", vectors, persistent=False)
+        columns = vectors.shape[1] or trained_width
+        self.correction = nn.Embedding(trained, columns)
+        if vectors.shape[1]:
+            nn.init.zeros_(self.correction.weight)
+        else:
+            nn.init.normal_(self.correction.weight, std=columns**-0.5)
+        self.chars = chars
+        self.features = nn.EmbeddingBag(buckets, feature_width, mode="sum", padding_idx=0) if buckets else None
+        if self.features is not None:
+            nn.init.normal_(self.features.weight, std=0.1)
+        self.width = columns + (chars.width if chars else 0) + (feature_width if buckets else 0)
+
+    def forward(self, forms: Forms, *, unknown: Tensor | None = None) -> Tensor:
+        """``[forms, width]``.
+
+        Args:
+            forms: distinct forms.
+            unknown: ``[forms]`` bool; these are treated as words nobody has seen: only how they look is left.
+        """
+        words, trained = forms.words, forms.trained
+        if unknown is not None:
+            words, trained = words.masked_fill(unknown, 0), trained.masked_fill(unknown, 0)
+        meaning = self.correction(trained)
+        if self.vectors.shape[1]:
+            meaning = meaning + self.vectors[words].to(meaning.dtype)
+        parts = [meaning]
+        if self.chars is not None:
+            parts.append(self.chars(forms.chars))
+        if self.features is not None:
+            parts.append(self.features(forms.features))
+        return torch.cat(parts, -1)

@@ -1,0 +1,70 @@
+"""Heads: states in, tags out. One head knows one tag set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from transfuse.nn.crf import CRF
+
+__all__ = ["CRFHead", "Head", "SoftmaxHead"]
+
+
+class Head(nn.Module):
+    """A projection of states onto tags, ``E = W h + b``; what is made of the emissions is up to the kinds."""
+
+    def __init__(self, width: int, tags: int) -> None:
+        super().__init__()
+        self.projection = nn.Linear(width, tags)
+
+    def loss(self, states: Tensor, lengths: Tensor, *, tags: Tensor, allowed: Tensor | None = None) -> Tensor:
+        """Negative log-likelihood of each sentence in nats: ``[batch]``. Arguments as in `CRF.loss`."""
+        raise NotImplementedError
+
+    def decode(self, states: Tensor, lengths: Tensor) -> Tensor:
+        """The best tags: ``[batch, time]``."""
+        raise NotImplementedError
+
+
+class CRFHead(Head):
+    """A conditional random field over the emissions; arguments as in `CRF`."""
+
+    def __init__(
+        self, width: int, start: Sequence[bool], end: Sequence[bool], transition: Sequence[Sequence[bool]]
+    ) -> None:
+        super().__init__(width, len(start))
+        self.crf = CRF(start, end, transition)
+
+    def loss(self, states: Tensor, lengths: Tensor, *, tags: Tensor, allowed: Tensor | None = None) -> Tensor:
+        """See `Head.loss`."""
+        emissions: Tensor = self.projection(states)
+        return self.crf.loss(emissions, lengths, tags=tags, allowed=allowed)
+
+    def decode(self, states: Tensor, lengths: Tensor) -> Tensor:
+        """See `Head.decode`."""
+        return self.crf.decode(self.projection(states), lengths)
+
+
+class SoftmaxHead(Head):
+    """Every word for itself (the BiLSTM baseline of Gan & Wang 2026).
+
+    Decoding takes each word's best tag; illegal sequences are repaired where tags become spans.
+    """
+
+    def loss(self, states: Tensor, lengths: Tensor, *, tags: Tensor, allowed: Tensor | None = None) -> Tensor:
+        """See `Head.loss`; a word of which several tags agree with what is known counts their joint probability."""
+        logs: Tensor = self.projection(states).log_softmax(-1)
+        if allowed is None:
+            known = logs.gather(2, tags[..., None]).squeeze(2)
+        else:
+            known = logs.masked_fill(~allowed, -torch.inf).logsumexp(-1)
+        steps = torch.arange(tags.shape[1], device=tags.device)[None] < lengths[:, None]
+        return -known.masked_fill(~steps, 0).sum(1)
+
+    def decode(self, states: Tensor, lengths: Tensor) -> Tensor:
+        """See `Head.decode`."""
+        tags: Tensor = self.projection(states).argmax(-1)
+        steps = torch.arange(tags.shape[1], device=tags.device)[None] < lengths[:, None]
+        return tags * steps

@@ -1,0 +1,156 @@
+"""The run folder: records that only grow, checkpoints, and what the run was made with.
+
+``recipe.toml`` what was asked, ``environment.json`` what it ran on, ``records.jsonl`` what happened, ``checkpoint/``
+where it stands, ``scores.json`` and ``bundle/`` what came out, and ``done``, written last.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Run", "Stage", "environment", "write_beside"]
+
+
+@contextlib.contextmanager
+def write_beside(path: Path) -> Iterator[Path]:
+    """A temporary path beside the wanted one, moved into its place if all went well: nobody sees a half-written file.
+
+    Works for files and folders; what stood there before is replaced.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    holder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    fresh = holder / path.name
+    try:
+        yield fresh
+        if fresh.is_dir() and path.exists():
+            path.rename(holder / "old")
+        fresh.replace(path)
+    finally:
+        shutil.rmtree(holder, ignore_errors=True)
+
+
+def environment() -> dict[str, Any]:
+    """Versions and machine, for the record."""
+    from importlib.metadata import version
+
+    import torch
+
+    import transfuse
+
+    return {
+        "transfuse": transfuse.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "torch": version("torch"),
+        "threads": torch.get_num_threads(),
+        "device": "cuda" if torch.cuda.is_available() else "cpu",
+        "argv": sys.argv,
+    }
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of a run that trains something, with a checkpoint of its own.
+
+    Attributes:
+        run: the run it belongs to.
+        name: unique within the run, as ``source`` or ``target``.
+    """
+
+    run: Run
+    name: str
+
+    @property
+    def seed(self) -> int:
+        """The run's seed."""
+        return self.run.seed
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where the stage keeps its state."""
+        return self.run.folder / "checkpoint" / f"{self.name}.safetensors"
+
+    def record(self, event: str, **values: Any) -> None:
+        """Append to the run's records, with the stage's name."""
+        self.run.record(event, stage=self.name, **values)
+
+    def progress(self, text: str, done: float) -> None:
+        """Tell a watching person how far the stage is, ``done`` in [0, 1]."""
+        self.run.progress(f"{self.name}: {text}", done)
+
+
+@dataclass
+class Run:
+    """A folder in which one training happens; the same command goes on where it was killed.
+
+    Attributes:
+        folder: the run folder.
+        seed: decides every draw of the run.
+        device: torch device.
+        watch: called with a line of text and the share done; None to be silent.
+    """
+
+    folder: Path
+    seed: int = 0
+    device: str = "cpu"
+    watch: Any = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def done(self) -> bool:
+        """Whether the run has ended well."""
+        return (self.folder / "done").exists()
+
+    def stage(self, name: str) -> Stage:
+        """A named part of the run."""
+        return Stage(self, name)
+
+    def record(self, event: str, **values: Any) -> None:
+        """Append one line to ``records.jsonl``."""
+        line = json.dumps({"event": event, "time": round(time.time(), 3), **values}, ensure_ascii=False)
+        with (self.folder / "records.jsonl").open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+    def records(self, event: str | None = None) -> list[dict[str, Any]]:
+        """What was recorded, of one event or of all; a last line that a kill cut short is passed over."""
+        path = self.folder / "records.jsonl"
+        if not path.exists():
+            return []
+        found = []
+        for line in path.read_text(encoding="utf-8").splitlines():
+            with contextlib.suppress(json.JSONDecodeError):
+                found.append(json.loads(line))
+        return [record for record in found if event is None or record["event"] == event]
+
+    def write(self, name: str, text: str) -> None:
+        """Write a file of the folder, whole or not at all."""
+        with write_beside(self.folder / name) as path:
+            path.write_text(text, encoding="utf-8")
+
+    def write_json(self, name: str, data: Any) -> None:
+        """Write a JSON file of the folder, whole or not at all."""
+        self.write(name, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+
+    def progress(self, text: str, done: float) -> None:
+        """Tell a watching person how far the run is."""
+        if self.watch is not None:
+            self.watch(text, done)
+
+    def finish(self) -> None:
+        """Mark the run as done; checkpoints are no longer needed and go."""
+        shutil.rmtree(self.folder / "checkpoint", ignore_errors=True)
+        descriptor = os.open(self.folder / "done", os.O_CREAT | os.O_WRONLY, 0o644)
+        os.close(descriptor)

@@ -1,0 +1,297 @@
+"""One loop: feed, objective, step. Everything that methods differ in is in what they feed and in their objective.
+
+Objectives return terms that are already weighted, so that the log adds up to the loss. The loop knows an optimiser,
+clipping, a schedule, weight averaging, stopping by a named rule on development data, the finite-loss check, and
+checkpoints from which a killed run ends in the same weights, bit for bit.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from transfuse.run import Stage, write_beside
+from transfuse.text import ConfigError, TransfuseError
+
+__all__ = ["Feed", "Objective", "Training", "fit"]
+
+Objective = Callable[[Any], dict[str, Tensor]]
+"""A batch in, weighted loss terms out; their sum is the loss."""
+
+Feed = Callable[[int], Sequence[Any]]
+"""The batches of an epoch (from 0); the same epoch always gives the same batches."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a network is trained.
+
+    Attributes:
+        epochs: passes over the feed, at most.
+        batch: sentences a step.
+        words: words a step, at most (padding counted); a longer sentence is a batch of its own.
+        optimizer: ``adam`` (decoupled weight decay), ``sgd`` or ``adagrad``.
+        rate: learning rate at its highest.
+        schedule: ``linear`` falls to 0 over all epochs, ``constant`` stays.
+        warmup: share of all steps over which the rate rises.
+        decay: weight decay.
+        clip: highest gradient norm.
+        average: weights used are the moving average with this decay a step; 0 for the last ones.
+        patience: epochs without a better development score before it stops; 0 for never.
+        select: ``best`` keeps the epoch with the highest strict micro F1 on dev, ``last`` the last one. Without
+            development data it is always the last.
+    """
+
+    epochs: int = 8
+    batch: int = 16
+    words: int = 4000
+    optimizer: Literal["adam", "sgd", "adagrad"] = "adam"
+    rate: float = 2e-3
+    schedule: Literal["linear", "constant"] = "linear"
+    warmup: float = 0.0
+    decay: float = 0.0
+    clip: float = 5.0
+    average: float = 0.0
+    patience: int = 0
+    select: Literal["best", "last"] = "best"
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch < 1 or self.words < 1:
+            raise ConfigError("training: epochs, batch and words are at least 1")
+        if not 0 <= self.average < 1:
+            raise ConfigError("training.average lies in [0, 1)")
+
+    def scale(self, done: float) -> float:
+        """The factor on the rate when a share of all steps is done."""
+        if done < self.warmup:
+            return done / self.warmup
+        if self.schedule == "constant":
+            return 1.0
+        return (1 - done) / (1 - self.warmup)
+
+
+@dataclass
+class _Progress:
+    """Where the loop stands: what a checkpoint holds beside tensors."""
+
+    epoch: int = 0
+    step: int = 0
+    steps: int = 0
+    best: float = -1.0
+    best_epoch: int = -1
+    cpu_seconds: float = 0.0
+    sentences: int = 0
+    terms: dict[str, float] = field(default_factory=dict)
+    finished: bool = False
+
+
+def fit(
+    network: nn.Module,
+    objective: Objective,
+    feed: Feed,
+    training: Training,
+    *,
+    stage: Stage,
+    evaluate: Callable[[], float] | None = None,
+    groups: Iterable[dict[str, Any]] | None = None,
+    checkpoint_seconds: float = 30.0,
+) -> dict[str, Any]:
+    """Train a network in place; it ends in the chosen epoch's weights.
+
+    Args:
+        network: all parameters of it that require a gradient are trained.
+        objective: see `Objective`.
+        feed: see `Feed`.
+        training: settings.
+        stage: seed, records and checkpoint.
+        evaluate: strict micro F1 on development data with the network as it stands, or None.
+        groups: parameter groups with rates of their own; ``rate`` in a group is a factor on the rate.
+        checkpoint_seconds: how often the state is saved between epochs.
+
+    Returns:
+        The stage's summary: epochs, best epoch, dev score, CPU seconds and sentences of training.
+
+    Raises:
+        TransfuseError: a loss term is not finite; it is named.
+    """
+    loop = _Loop(network, training, stage, groups)
+    if not loop.resume():
+        torch.manual_seed(stage.seed)
+    loop.run(objective, feed, evaluate, checkpoint_seconds)
+    return loop.summary()
+
+
+class _Loop:
+    def __init__(
+        self, network: nn.Module, training: Training, stage: Stage, groups: Iterable[dict[str, Any]] | None
+    ) -> None:
+        self.network, self.training, self.stage = network, training, stage
+        self.optimizer = _optimizer(
+            training, groups or [{"params": [p for p in network.parameters() if p.requires_grad]}]
+        )
+        self.factors = [group["factor"] for group in self.optimizer.param_groups]
+        self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        self.average = [p.detach().clone() for p in self.parameters] if training.average else []
+        self.chosen: list[Tensor] = []
+        self.at = _Progress()
+
+    def run(
+        self,
+        objective: Objective,
+        feed: Feed,
+        evaluate: Callable[[], float] | None,
+        checkpoint_seconds: float,
+    ) -> None:
+        training, at = self.training, self.at
+        saved = time.monotonic()
+        while not at.finished:
+            batches = feed(at.epoch)
+            began = time.process_time()
+            self.network.train()
+            while at.step < len(batches):
+                self._step(objective(batches[at.step]), (at.epoch + at.step / len(batches)) / training.epochs)
+                at.step += 1
+                at.sentences += getattr(batches[at.step - 1], "sentences", 0)
+                if time.monotonic() - saved > checkpoint_seconds and at.step < len(batches):
+                    at.cpu_seconds += time.process_time() - began
+                    self.save()
+                    saved, began = time.monotonic(), time.process_time()
+                self.stage.progress(
+                    f"epoch {at.epoch + 1}/{training.epochs}", (at.epoch + at.step / len(batches)) / training.epochs
+                )
+            at.cpu_seconds += time.process_time() - began
+            self._close_epoch(evaluate, len(batches))
+            self.save()
+            saved = time.monotonic()
+        if self.chosen:
+            self._load(self.chosen)
+
+    def _step(self, terms: dict[str, Tensor], done: float) -> None:
+        for name, term in terms.items():
+            value = float(term.detach())
+            if not math.isfinite(value):
+                place = f"{self.stage.name}, epoch {self.at.epoch + 1}"
+                raise TransfuseError(f"{place}: the loss term {name!r} is {value}: lower training.rate")
+            self.at.terms[name] = self.at.terms.get(name, 0.0) + value
+        for group, factor in zip(self.optimizer.param_groups, self.factors, strict=True):
+            group["lr"] = self.training.rate * factor * self.training.scale(done)
+        self.optimizer.zero_grad(set_to_none=True)
+        sum(terms.values(), torch.zeros(())).backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.parameters, self.training.clip)
+        self.optimizer.step()
+        self.at.steps += 1
+        if self.average:
+            decay = min(self.training.average, (1 + self.at.steps) / (10 + self.at.steps))
+            torch._foreach_lerp_(self.average, [p.detach() for p in self.parameters], 1 - decay)
+
+    def _close_epoch(self, evaluate: Callable[[], float] | None, steps: int) -> None:
+        at, training = self.at, self.training
+        raw = [p.detach().clone() for p in self.parameters] if self.average else []
+        if self.average:
+            self._load(self.average)
+        self.network.eval()
+        score = None
+        if evaluate is not None and (training.select == "best" or training.patience or at.epoch + 1 == training.epochs):
+            score = evaluate()
+        if score is None or training.select == "last" or score > at.best:
+            self.chosen = [p.detach().clone() for p in self.parameters]
+            at.best_epoch = at.epoch
+            at.best = at.best if score is None else score
+        if raw:
+            self._load(raw)
+        losses = {name: round(value / max(steps, 1), 6) for name, value in at.terms.items()}
+        self.stage.record(
+            "epoch", epoch=at.epoch + 1, losses=losses, dev_f1=score, cpu_seconds=round(at.cpu_seconds, 2)
+        )
+        at.epoch, at.step, at.terms = at.epoch + 1, 0, {}
+        patient = not training.patience or at.epoch - 1 - at.best_epoch < training.patience
+        at.finished = at.epoch >= training.epochs or not patient
+
+    def _load(self, values: list[Tensor]) -> None:
+        with torch.no_grad():
+            for parameter, value in zip(self.parameters, values, strict=True):
+                parameter.copy_(value)
+
+    def summary(self) -> dict[str, Any]:
+        at = self.at
+        return {
+            "epochs": at.epoch,
+            "best_epoch": at.best_epoch + 1,
+            "dev_f1": at.best if at.best >= 0 else None,
+            "cpu_seconds": round(at.cpu_seconds, 2),
+            "sentences": at.sentences,
+            "selection": "highest strict micro F1 on dev"
+            if self.training.select == "best" and at.best >= 0
+            else "last epoch",
+        }
+
+    def save(self) -> None:
+        """Write the whole state beside the old one and put it in its place."""
+        tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
+        tensors |= {f"average.{i}": v for i, v in enumerate(self.average)}
+        tensors |= {f"chosen.{i}": v for i, v in enumerate(self.chosen)}
+        for i, parameter in enumerate(self.parameters):
+            for name, value in self.optimizer.state.get(parameter, {}).items():
+                tensors[f"optimizer.{i}.{name}"] = torch.as_tensor(value)
+        tensors["generator.cpu"] = torch.get_rng_state()
+        if torch.cuda.is_available():
+            tensors["generator.cuda"] = torch.cuda.get_rng_state()
+        tensors = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
+        with write_beside(self.stage.checkpoint) as path:
+            save_file(tensors, path, {"progress": json.dumps(asdict(self.at))})
+
+    def resume(self) -> bool:
+        """Take up the state of an earlier process, if there is one."""
+        path = self.stage.checkpoint
+        if not path.exists():
+            return False
+        state: dict[int, dict[str, Tensor]] = defaultdict(dict)
+        network: dict[str, Tensor] = {}
+        lists: dict[str, dict[int, Tensor]] = {"average": {}, "chosen": {}}
+        with safe_open(path, "pt") as file:
+            self.at = _Progress(**json.loads(file.metadata()["progress"]))
+            for key in file.keys():  # noqa: SIM118
+                kind, _, name = key.partition(".")
+                value = file.get_tensor(key)
+                if kind == "network":
+                    network[name] = value
+                elif kind == "optimizer":
+                    number, _, slot = name.partition(".")
+                    state[int(number)][slot] = value
+                elif key == "generator.cpu":
+                    torch.set_rng_state(value)
+                elif key == "generator.cuda":
+                    torch.cuda.set_rng_state(value)
+                else:
+                    lists[kind][int(name)] = value
+        self.network.load_state_dict(network)
+        for number, slots in state.items():
+            parameter = self.parameters[number]
+            self.optimizer.state[parameter] = {
+                name: value if name == "step" else value.to(parameter.device) for name, value in slots.items()
+            }
+        self.average, self.chosen = (
+            [lists[kind][i].to(self.parameters[i].device) for i in range(len(lists[kind]))]
+            for kind in ("average", "chosen")
+        )
+        self.stage.record("resumed", epoch=self.at.epoch + 1, step=self.at.step)
+        return True
+
+
+def _optimizer(training: Training, groups: Iterable[dict[str, Any]]) -> torch.optim.Optimizer:
+    groups = [{"factor": 1.0, **group} for group in groups]
+    if training.optimizer == "adam":
+        return torch.optim.AdamW(groups, lr=training.rate, weight_decay=training.decay, foreach=True)
+    if training.optimizer == "adagrad":
+        return torch.optim.Adagrad(groups, lr=training.rate, weight_decay=training.decay, foreach=True)
+    return torch.optim.SGD(groups, lr=training.rate, weight_decay=training.decay, foreach=True)

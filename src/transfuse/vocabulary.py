@@ -1,0 +1,191 @@
+"""What a tagger knows of words: rows of its tables, fixed on training data; and the forms that it has met.
+
+The vocabulary never grows: a word or character that training did not hold gets the row of the unknown, always the same.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import regex
+import torch
+from torch import Tensor
+
+from transfuse.nn.forms import Forms
+from transfuse.text import BundleError
+
+__all__ = ["FormTable", "Vocabulary", "normalise"]
+
+_DIGIT = regex.compile(r"\p{Nd}")
+_BEGIN, _END, _UNKNOWN = 1, 2, 3
+_HEAD, _TAIL = 20, 12
+"""Of longer words the first and the last characters are read."""
+
+FEATURES = 9
+"""Hashed features a form: prefixes and suffixes of 2 to 4 characters, its shape, its short shape, its length."""
+
+
+def normalise(word: str) -> str:
+    """The name under which a word has its vector: lower case, digits as 0."""
+    return str(_DIGIT.sub("0", word.lower()))
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Rows of the tables.
+
+    Attributes:
+        words: normalised words that have a fixed vector; row 1 is the first.
+        trained: normalised words seen in training, with their counts; row 1 is the first.
+        chars: characters seen in training; row 4 is the first, behind padding, begin, end and unknown.
+        buckets: rows of the hashed features; 0 for none.
+    """
+
+    words: tuple[str, ...]
+    trained: tuple[tuple[str, int], ...]
+    chars: tuple[str, ...]
+    buckets: int
+
+    @classmethod
+    def of(cls, words: Sequence[str], forms: Iterable[str], *, buckets: int, rare_char: int = 3) -> Vocabulary:
+        """From the word forms of training data.
+
+        Args:
+            words: that have a fixed vector.
+            forms: every word of the training data, as often as it occurs.
+            buckets: see the class.
+            rare_char: characters rarer than this stay unknown, so that the unknown character is trained.
+        """
+        counts = Counter(forms)
+        names: Counter[str] = Counter()
+        chars: Counter[str] = Counter()
+        for form, count in counts.items():
+            names[normalise(form)] += count
+            for char in form:
+                chars[char] += count
+        kept = tuple(sorted(char for char, count in chars.items() if count >= rare_char))
+        return cls(tuple(words), tuple(sorted(names.items(), key=lambda x: (-x[1], x[0]))), kept, buckets)
+
+    @property
+    def alphabet(self) -> int:
+        """Rows of the character table."""
+        return len(self.chars) + 4
+
+    def save(self, path: Path) -> None:
+        """Write as JSON."""
+        data = {"words": self.words, "trained": self.trained, "chars": self.chars, "buckets": self.buckets}
+        path.write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> Vocabulary:
+        """Read what `save` wrote. Raises BundleError if it is something else."""
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            trained = tuple((str(word), int(count)) for word, count in data["trained"])
+            return cls(tuple(data["words"]), trained, tuple(data["chars"]), int(data["buckets"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise BundleError(f"{path}: not a vocabulary: {error}") from error
+
+
+class FormTable:
+    """Numbers word forms as they come and keeps what the encoder reads of them.
+
+    Args:
+        vocabulary: rows of the tables.
+    """
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.vocabulary = vocabulary
+        self._word = {word: row for row, word in enumerate(vocabulary.words, 1)}
+        self._trained = {word: row for row, (word, _) in enumerate(vocabulary.trained, 1)}
+        self._char = {char: row for row, char in enumerate(vocabulary.chars, 4)}
+        self.counts = torch.tensor([0, *(count for _, count in vocabulary.trained)], dtype=torch.float)
+        self._number: dict[str, int] = {}
+        self._pending: list[str] = []
+        self._forms = self._encode([])
+
+    def __len__(self) -> int:
+        return len(self._number)
+
+    def numbers(self, forms: Iterable[str]) -> list[int]:
+        """One number a form; new forms get the next free one."""
+        known = self._number
+        result = []
+        for form in forms:
+            number = known.get(form)
+            if number is None:
+                number = known[form] = len(known)
+                self._pending.append(form)
+            result.append(number)
+        return result
+
+    def forms(self) -> Forms:
+        """All forms numbered so far, in order."""
+        if self._pending:
+            old, new = self._forms, self._encode(self._pending)
+            self._pending = []
+            length = max(old.chars.shape[1], new.chars.shape[1])
+            chars = [torch.nn.functional.pad(part.chars, (0, length - part.chars.shape[1])) for part in (old, new)]
+            self._forms = Forms(
+                torch.cat([old.words, new.words]),
+                torch.cat([old.trained, new.trained]),
+                torch.cat(chars),
+                torch.cat([old.features, new.features]),
+            )
+        return self._forms
+
+    def clear(self) -> None:
+        """Forget all forms, so that tagging stays in constant memory."""
+        self._number.clear()
+        self._pending.clear()
+        self._forms = self._encode([])
+
+    def _encode(self, forms: list[str]) -> Forms:
+        names = [normalise(form) for form in forms]
+        rows = [self._spell(form) for form in forms]
+        length = max(map(len, rows), default=0)
+        buckets = self.vocabulary.buckets
+        features = [_features(form, buckets) for form in forms] if buckets else []
+        return Forms(
+            torch.tensor([self._word.get(name, 0) for name in names], dtype=torch.long),
+            torch.tensor([self._trained.get(name, 0) for name in names], dtype=torch.long),
+            torch.tensor([row + [0] * (length - len(row)) for row in rows], dtype=torch.long).view(len(forms), length),
+            torch.tensor(features, dtype=torch.long).view(len(forms), FEATURES if buckets else 0),
+        )
+
+    def _spell(self, form: str) -> list[int]:
+        if len(form) > _HEAD + _TAIL:
+            form = form[:_HEAD] + form[-_TAIL:]
+        return [_BEGIN, *(self._char.get(char, _UNKNOWN) for char in form), _END]
+
+
+def _features(form: str, buckets: int) -> list[int]:
+    low = form.lower()
+    shape = "".join("A" if c.isupper() else "a" if c.islower() else "0" if c.isdigit() else c for c in form)
+    short = "".join(c for i, c in enumerate(shape) if i == 0 or c != shape[i - 1])
+    names = [f"p{low[:n]}" for n in (2, 3, 4)] + [f"s{low[-n:]}" for n in (2, 3, 4)]
+    names += [f"S{shape[:12]}", f"h{short[:8]}", f"l{min(len(form), 12)}"]
+    return [1 + zlib.crc32(name.encode()) % (buckets - 1) for name in names]
+
+
+def places(numbers: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor, Tensor]:
+    """Sentences of form numbers as a padded batch over its distinct forms.
+
+    Args:
+        numbers: sentences, longest first.
+
+    Returns:
+        ``[forms]`` distinct numbers, ``[batch, time]`` places among them (0 behind the end), ``[batch]`` lengths.
+    """
+    lengths = torch.tensor([len(row) for row in numbers])
+    flat = torch.tensor([number for row in numbers for number in row])
+    distinct, inverse = torch.unique(flat, return_inverse=True)
+    steps = torch.arange(int(lengths[0]))[None] < lengths[:, None]
+    padded = torch.zeros(steps.shape, dtype=torch.long)
+    padded[steps] = inverse
+    return distinct, padded, lengths
