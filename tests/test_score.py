@@ -436,6 +436,8 @@ def test_unknown_ranges_are_not_counted_on_either_side() -> None:
     assert scores.ignored == (1, 2)
     assert scores.to_dict()["relaxed"]["ignored"] == {"gold": 1, "predicted": 2}
     assert score([predicted], [gold]).ignored == (0, 0)
+    neighbours = doc((3, 7, "A"), (10, 11, "A"), unknown=((7, 10),))
+    assert score([neighbours], [neighbours]).micro() == Counts(tp=2)
 
 
 def test_labels_that_were_not_asked_for_are_not_counted() -> None:

@@ -4,19 +4,18 @@ What is counted
 ---------------
 An entity is its document, its character offsets and its label; words and tags play no part except where said.
 
-=============== =====================================================================================================
-``strict``      same start, same end, same label: the score to report
-``relaxed``     same label and at least one character in common; one gold entity for one prediction, by a matching of
-                maximum size, so that neither order nor luck can change the count
-``relaxed-set`` equations 14 and 15 of the CCKS task as printed, without the one-to-one: precision is the share of
-                predictions that overlap some gold entity of their label, recall the share of gold entities that
-                overlap some prediction of theirs
-``left``        same label, same start, one to one
-``right``       same label, same end, one to one
-``span``        same start, same end, whatever the labels, one to one; by type: gold by its label, prediction by its own
-``conlleval``   ``strict`` on words: each entity grows to whole words; overlapping ones are thinned to the longest,
-                and one without a word (blanks alone) is left out
-=============== =====================================================================================================
+- ``strict``: same start, same end, same label. The score to report.
+- ``relaxed``: same label and at least one character in common; one gold entity for one prediction, by a matching of
+  maximum size, so that neither order nor luck can change the count.
+- ``relaxed-set``: equations 14 and 15 of the CCKS task as printed, without the one-to-one. Precision is the share of
+  predictions that overlap some gold entity of their label, recall the share of gold entities that overlap some
+  prediction of theirs.
+- ``left``: same label, same start, one to one.
+- ``right``: same label, same end, one to one.
+- ``span``: same start, same end, whatever the labels, one to one. By type, gold counts under its label and a
+  prediction under its own.
+- ``conlleval``: ``strict`` on words. Each entity grows to whole words; overlapping ones are thinned to the longest, and
+  one without a word (blanks alone) is left out.
 
 For each kind and each pair of shards ``score(a + b) == score(a) + score(b)``. In precision, in recall and in F1,
 ``strict <= left, right <= relaxed <= relaxed-set`` and ``strict <= span``, micro and for every type.
@@ -26,41 +25,53 @@ no function of macro precision and recall) over the labels that occur in gold or
 neither gold nor prediction all three are 0, so that an empty test set never looks perfect; such a label has no part in
 macro.
 
-Gold entities and predictions that touch one of the gold document's ``unknown`` ranges are not counted, nor are those
+Gold entities and predictions that overlap one of the gold document's ``unknown`` ranges are not counted, nor are those
 whose label was not asked for; how many is in ``Scores.ignored``.
 
 Where this differs from other scorers, and what that does to *our* score
 ------------------------------------------------------------------------
-conlleval (the script of CoNLL-2000 to 2003); our ``conlleval`` kind and `score_tags` agree with it, rounding apart:
-  - it sees words. A boundary that is wrong inside a word is an error in ``strict`` (lower) and invisible to it.
-  - it cannot hold overlapping entities. ``strict`` counts each (either way); ``conlleval`` keeps the longest.
-  - it reads an illegal ``I-X`` as the beginning of an entity; so do our readers by default (same).
-  - a blank line ends an entity. We score documents, and one that runs over a sentence break stays whole: two chunks
-    there, one here (either way).
-  - it has no macro average, and rounds to 0.01 points. We do not round.
-seqeval, default mode: as conlleval, and
-  - macro over labels of gold or prediction, 0/0 = 0 with a warning: same here, without the warning.
-  - a label is what follows the first ``-``. A bare ``B`` or ``I`` is an entity of type ``_`` there, refused here.
-seqeval, ``mode="strict", scheme=IOB2`` (`score_tags` with ``policy="drop"`` agrees with it):
-  - drops what begins with an ``I-X``. On ill-formed predictions ours by default are more entities: recall higher or
-    equal, precision either way. On entities with offsets, as here, there is no difference.
-nervaluate:
-  - ``strict``, ``exact``: an overlapping wrong pair is one "incorrect", counted in both denominators; F1 is the same,
-    since that is one prediction too many and one gold entity too few here. ``exact`` is our ``span``, micro. By type
-    its ``exact`` sees one label at a time and equals its ``strict``; our ``span`` by type is higher or equal.
-  - ``ent_type`` is near ``relaxed``, but greedy in the order of predictions, and a gold entity that was set against a
-    wrong label is used up: ours is higher or equal.
-  - ``partial`` gives half a point whatever the label: no kind here does.
-  - an overlap below 1 % of the gold entity is none there (ours higher or equal); offsets are inclusive there. With its
-    inclusive ends read as ours, neighbours that merely touch overlap (ours lower).
-  - where entities of one document overlap each other, its greedy search may use up the wrong one: ours is higher or
-    equal in ``strict`` and ``span``.
-CCKS (equations 12 to 15; the official script was never published):
-  - the equations make no pairs, so one long prediction over three gold entities finds all three: that is
-    ``relaxed-set``; ``relaxed`` counts one (lower or equal).
-  - read literally, one number |S n G| stands in both fractions, and recall may exceed 1. Here each side counts its own.
-  - ``max(b) <= min(e)`` is overlap for inclusive ends. Used on half-open ends, it takes touching for overlap: ours is
-    lower or equal.
+**conlleval**, the script of CoNLL-2000 to 2003. The kind ``conlleval`` and `score_tags` agree with it, rounding apart;
+its accuracy is that of `transfuse.analysis.token_table` with ``typed=True``.
+
+- It sees words. A boundary that is wrong inside a word is an error in ``strict`` (lower) and invisible to it. Which
+  words: those of the file there, finer ones here (lower or equal) unless ``words`` gives the file's own.
+- It cannot hold overlapping entities. ``strict`` counts each (either way); ``conlleval`` keeps the longest.
+- It reads an illegal ``I-X`` as the beginning of an entity; so do our readers by default (same).
+- A blank line ends an entity. We score documents, and an entity that runs over a sentence break stays whole: two
+  chunks there, one here (either way).
+- It has no macro average, and rounds to 0.01 points. We do not round.
+
+**seqeval**, default mode: as conlleval, and
+
+- Macro over labels of gold or prediction, 0/0 = 0 with a warning: same here, without the warning.
+- A bare ``B`` or ``I`` is an entity of type ``_`` there and refused here.
+
+**seqeval**, ``mode="strict", scheme=IOB2``; `score_tags` with ``policy="drop"`` agrees with it.
+
+- It drops what begins with an ``I-X``. Where predictions are ill formed, ours by default are more: recall is higher or
+  equal, precision goes either way. Entities with offsets have no such cases (same).
+
+**nervaluate**
+
+- ``strict`` and ``exact``: an overlapping wrong pair is one "incorrect", counted in both denominators. That is one
+  prediction too many and one gold entity too few here (same). ``exact`` is our ``span``, micro; by type its ``exact``
+  sees one label at a time and equals its ``strict``, so that our ``span`` by type is higher or equal.
+- Where entities of one document overlap each other, its greedy search may use up the wrong one: ours is higher or
+  equal in ``strict`` and ``span``.
+- ``ent_type`` is near ``relaxed``, but greedy in the order of predictions, and a gold entity that was set against a
+  wrong label is used up: ours is higher or equal.
+- ``partial`` gives half a point whatever the label: no kind here does.
+- An overlap below 1 % of the gold entity is none there: ours is higher or equal.
+- Its ends are inclusive. Given half-open ones, it takes neighbours that merely touch for overlapping: ours is lower.
+
+**CCKS**, by equations 12 to 15 as Gan & Wang 2026 print them; we compare with no script.
+
+- The equations make no pairs, so one long prediction over three gold entities finds all three: that is
+  ``relaxed-set``; ``relaxed`` counts one (lower or equal).
+- Read literally, one number ``|S n G|`` stands in both fractions, and recall may exceed 1. Here each side counts its
+  own (either way).
+- ``max(b) <= min(e)`` is overlap for inclusive ends. On half-open ends it takes touching for overlap: ours is lower or
+  equal.
 """
 
 from __future__ import annotations
