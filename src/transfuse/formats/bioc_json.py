@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from typing import Any
 
-from transfuse.biocmodel import LABEL, SCORE, to_bioc
 from transfuse.files import Source, Writer
 from transfuse.jsonio import Record, dump, values
 from transfuse.losses import Losses
 from transfuse.mentions import Builder, Fragments, Mark, Mismatch, Piece, Unit
-from transfuse.text import Document
+from transfuse.text import Document, Entity
 
 __all__ = ["KEEPS", "SUFFIXES", "read", "sniff", "write"]
 
@@ -34,7 +34,7 @@ def read(
     fragments: Fragments = "join",
     mismatch: Mismatch = "keep",
     unit: Unit = "auto",
-    label: str = LABEL,
+    label: str = "type",
 ) -> Iterator[Document]:
     """The documents of a collection; holds the file's text, but only one document at a time.
 
@@ -79,7 +79,7 @@ def _mark(annotation: Record, label: str) -> Mark:
     for location in annotation.records("locations", "a location"):
         start = location.get("offset", int)
         spans.append((start, start + location.get("length", int)))
-    score = infons.value.get(SCORE)
+    score = infons.value.get("score")
     try:
         confidence = None if score is None else float(score)
     except (TypeError, ValueError):
@@ -90,9 +90,16 @@ def _mark(annotation: Record, label: str) -> Mark:
 
 def write(documents: Iterable[Document], out: Writer, *, losses: Losses) -> None:
     """A collection with one passage a document, one document a line."""
-    from bioc.biocjson.encoder import toJSON
-
     out.write('{"source": "", "date": "", "key": "", "version": "1.0", "infons": {}, "documents": [')
     for number, document in enumerate(documents):
-        out.write((",\n" if number else "\n") + dump(toJSON(to_bioc(document))))
+        annotations = [_annotation(document, f"T{place}", entity) for place, entity in enumerate(document.entities, 1)]
+        empty: dict[str, Any] = {"infons": {}, "annotations": [], "relations": []}
+        passage = empty | {"offset": 0, "text": document.text, "sentences": [], "annotations": annotations}
+        out.write((",\n" if number else "\n") + dump(empty | {"id": document.id, "passages": [passage]}))
     out.write("\n]}\n")
+
+
+def _annotation(document: Document, name: str, entity: Entity) -> dict[str, Any]:
+    infons = {"type": entity.label} | ({} if entity.score is None else {"score": repr(entity.score)})
+    location = {"offset": entity.start, "length": entity.end - entity.start}
+    return {"id": name, "infons": infons, "text": document.mention(entity), "locations": [location]}

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from transfuse.biocmodel import LABEL, SCORE, to_bioc
 from transfuse.files import Source, Writer
 from transfuse.losses import Losses
 from transfuse.mentions import Builder, Fragments, Mark, Mismatch, Piece, Unit
 from transfuse.text import DataError, Document, Entity
+
+if TYPE_CHECKING:
+    from bioc import BioCDocument
 
 __all__ = ["KEEPS", "SUFFIXES", "read", "sniff", "write"]
 
@@ -40,7 +42,7 @@ def read(
     fragments: Fragments = "join",
     mismatch: Mismatch = "keep",
     unit: Unit = "auto",
-    label: str = LABEL,
+    label: str = "type",
 ) -> Iterator[Document]:
     """The documents of a collection, one at a time.
 
@@ -118,9 +120,9 @@ class _Reader:
         if not infons.get(self._label):
             raise self._source.error(f"an annotation without the infon {self._label!r}", annotation.sourceline)
         try:
-            score = float(infons[SCORE]) if SCORE in infons else None
+            score = float(infons["score"]) if "score" in infons else None
         except ValueError:
-            raise self._source.error(f"the score {infons[SCORE]!r} is no number", annotation.sourceline) from None
+            raise self._source.error(f"the score {infons['score']!r} is no number", annotation.sourceline) from None
         return Mark(tuple(spans), infons[self._label], annotation.findtext("text"), score, annotation.sourceline)
 
 
@@ -132,7 +134,7 @@ def write(documents: Iterable[Document], out: Writer, *, losses: Losses) -> None
     out.write(_BEGIN)
     for document in documents:
         try:
-            out.write(etree.tostring(encode_document(to_bioc(_allowed(document, losses))), encoding="unicode") + "\n")
+            out.write(etree.tostring(encode_document(_to_bioc(_allowed(document, losses))), encoding="unicode") + "\n")
         except ValueError as fault:
             raise DataError(f"document {document.id}: XML cannot hold it: {fault}") from None
     out.write("</collection>\n")
@@ -147,3 +149,20 @@ def _allowed(document: Document, losses: Losses) -> Document:
     if (allowed.id, allowed.text, allowed.entities) != (document.id, document.text, document.entities):
         losses.add("altered", "characters that XML forbids", document=document.id)
     return allowed
+
+
+def _to_bioc(document: Document) -> BioCDocument:
+    from bioc import BioCAnnotation, BioCDocument, BioCLocation, BioCPassage
+
+    passage = BioCPassage()
+    passage.offset, passage.text = 0, document.text
+    for number, entity in enumerate(document.entities, 1):
+        annotation = BioCAnnotation()
+        annotation.id, annotation.text = f"T{number}", document.mention(entity)
+        annotation.infons = {"type": entity.label} | ({} if entity.score is None else {"score": repr(entity.score)})
+        annotation.add_location(BioCLocation(entity.start, entity.end - entity.start))
+        passage.add_annotation(annotation)
+    whole = BioCDocument()
+    whole.id = document.id
+    whole.add_passage(passage)
+    return whole

@@ -1,0 +1,246 @@
+"""What is written is read again, for everything that the format can hold."""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from invented import ANY, LABELS, MEAN, documents, entities, texts
+
+from transfuse.formats import read, write
+from transfuse.losses import Losses
+from transfuse.text import Document, Entity
+
+JSON = ("bioc-json", "ccks", "cluener", "jsonl", "pubannotation")
+XML = st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufffe\uffff") | st.sampled_from("\n\r\t")
+FLAT = st.characters(exclude_categories=["Cs"], exclude_characters="\r\n")
+
+
+def _again(found: list[Document], format: str, **options: Any) -> tuple[list[Document], Losses, Losses]:
+    lost, missed, handle = Losses(), Losses(), io.BytesIO()
+    write(found, handle, format, losses=lost, **options)
+    handle.seek(0)
+    return list(read(handle, format, losses=missed)), lost, missed
+
+
+def _scores(found: list[Document]) -> list[float | None]:
+    return [entity.score for document in found for entity in document.entities]
+
+
+@pytest.mark.parametrize("format", JSON)
+@given(found=documents())
+def test_json_formats_hold_any_text_and_any_overlap(format: str, found: list[Document]) -> None:
+    again, lost, missed = _again(found, format)
+    assert again == found
+    assert not lost.counts and not missed.counts
+
+
+@given(found=documents(), end=st.sampled_from(["inclusive", "exclusive"]))
+def test_ccks_holds_either_kind_of_end(found: list[Document], end: str) -> None:
+    handle = io.StringIO()
+    write(found, handle, "ccks", end=end)
+    handle.seek(0)
+    assert list(read(handle, "ccks", end=end)) == found
+
+
+@given(found=documents(scored=True, unknown=True))
+def test_jsonl_holds_scores_and_unknown_ranges(found: list[Document]) -> None:
+    again, lost, missed = _again(found, "jsonl")
+    assert again == found and _scores(again) == _scores(found)
+    assert not lost.counts and not missed.counts
+
+
+@pytest.mark.parametrize("format", ["bioc-xml", "bioc-json"])
+@given(found=documents(XML, scored=True))
+def test_bioc_holds_scores(format: str, found: list[Document]) -> None:
+    again, lost, missed = _again(found, format)
+    assert again == found and _scores(again) == _scores(found)
+    assert not lost.counts and not missed.counts
+
+
+@given(found=documents(XML))
+def test_the_library_bioc_reads_what_is_written_in_it(found: list[Document]) -> None:
+    from bioc import biocjson, biocxml
+
+    for format, library in (("bioc-xml", biocxml), ("bioc-json", biocjson)):
+        handle = io.StringIO()
+        write(found, handle, format)
+        text = handle.getvalue()
+        collection = library.loads(text)
+        assert [document.id for document in collection.documents] == [document.id for document in found]
+        for theirs, ours in zip(collection.documents, found, strict=True):
+            passage = theirs.passages[0]
+            assert (passage.text or "") == ours.text
+            spans = [(a.total_span.offset, a.total_span.end, a.infons["type"], a.text) for a in passage.annotations]
+            assert spans == [(e.start, e.end, e.label, ours.mention(e)) for e in ours.entities]
+
+
+@given(found=documents())
+def test_bioc_xml_replaces_what_xml_forbids_and_counts_it(found: list[Document]) -> None:
+    again, lost, _ = _again(found, "bioc-xml")
+    assert [len(document.text) for document in again] == [len(document.text) for document in found]
+    changed = [before.text for before, after in zip(found, again, strict=True) if before.text != after.text]
+    assert len(changed) == lost.counts.get("altered: characters that XML forbids", 0)
+
+
+@st.composite
+def _abstracts(draw: st.DrawFn) -> list[Document]:
+    found = []
+    for number in range(draw(st.integers(1, 3))):
+        title, abstract = draw(texts(FLAT)), draw(texts(FLAT))
+        text = f"{title}\n{abstract}" if abstract else title
+        found.append(Document(f"{number}", text, tuple(draw(entities(text)))))
+    return found
+
+
+@given(found=_abstracts())
+def test_pubtator_holds_titles_and_abstracts(found: list[Document]) -> None:
+    again, lost, missed = _again(found, "pubtator")
+    assert again == found
+    assert not lost.counts and not missed.counts
+
+
+@given(found=documents())
+def test_pubtator_keeps_every_offset_of_any_text(found: list[Document]) -> None:
+    again, lost, _ = _again(found, "pubtator")
+    for before, after in zip(found, again, strict=True):
+        assert len(before.text) - len(after.text) in {0, 1}
+        kept = {(e.start, e.end, e.label) for e in after.entities}
+        assert kept == {(e.start, min(e.end, len(after.text)), e.label) for e in before.entities if e.start < len(after.text)}
+        if before.text != after.text:
+            assert any(loss.document == before.id for loss in lost)
+
+
+@given(found=documents(ids="folder/doc-{}".format))
+def test_brat_holds_any_text_and_any_overlap(found: list[Document]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        lost, missed = Losses(), Losses()
+        write(found, Path(folder) / "out", "brat", losses=lost)
+        again = list(read(Path(folder) / "out", "brat", losses=missed))
+    assert [(document.id, document.text) for document in again] == [(document.id, document.text) for document in found]
+    for before, after in zip(found, again, strict=True):
+        trimmed = {_trim(before, entity) for entity in before.entities} - {None}
+        assert set(after.entities) == trimmed
+        inner = "".join(before.mention(entity).strip("\r\n") for entity in before.entities)
+        if not set(inner) & set("\r\n"):
+            assert not [loss for loss in missed if loss.document == before.id and loss.reason != "the same mention twice"]
+
+
+def _trim(document: Document, entity: Entity) -> Entity | None:
+    mention = document.mention(entity)
+    start = entity.start + len(mention) - len(mention.lstrip("\r\n"))
+    end = entity.end - len(mention) + len(mention.rstrip("\r\n"))
+    return Entity(start, end, entity.label) if start < end else None
+
+
+@given(text=texts(), draw=st.data())
+def test_brat_holds_a_document_in_two_handles(text: str, draw: st.DataObject) -> None:
+    flat = text.replace("\n", " ").replace("\r", " ")
+    found = Document("handle", flat, tuple(draw.draw(entities(flat))))
+    first, second = io.BytesIO(), io.StringIO()
+    write([found], first, "brat", annotations=second)
+    first.seek(0), second.seek(0)
+    assert list(read(first, "brat", annotations=second)) == [found]
+
+
+@st.composite
+def _tokenised(draw: st.DrawFn, tokens: st.SearchStrategy[str], glue: str, sentences: int) -> list[Document]:
+    """Documents of tokens, whose mentions are runs of tokens that do not overlap."""
+    found = []
+    for number in range(1, draw(st.integers(1, 3)) + 1):
+        lines, mentions, base = [], [], 0
+        for _ in range(draw(st.integers(1, sentences))):
+            words = draw(st.lists(tokens, min_size=1, max_size=8))
+            starts = [base + sum(len(word) + len(glue) for word in words[:place]) for place in range(len(words) + 1)]
+            cuts = sorted(draw(st.sets(st.integers(0, len(words)), max_size=6)))
+            for first, last in zip(cuts[::2], cuts[1::2], strict=False):
+                label = draw(st.sampled_from(LABELS))
+                mentions.append(Entity(starts[first], starts[last] - len(glue), label))
+            lines.append(glue.join(words))
+            base += len(lines[-1]) + 1
+        found.append(Document(f"handle/{number}", "\n".join(lines), tuple(mentions)))
+    return found
+
+
+ENGLISH = st.text(st.characters(exclude_categories=["Cs", "Lo"], exclude_characters=" \t\r\n"), min_size=1, max_size=5)
+CHINESE = st.sampled_from("病人服用阿司匹林，。 \u3000\u00a0β2")
+SCHEMES = st.sampled_from(["BIO", "BIOES", "IOB1", "BMES"])
+
+
+@given(
+    found=_tokenised(ENGLISH.filter(lambda token: not token.startswith("-DOCSTART-")), " ", 1),
+    scheme=SCHEMES,
+    separator=st.sampled_from(["tab", "blank"]),
+)
+def test_conll_holds_sentences_of_tokens(found: list[Document], scheme: str, separator: str) -> None:
+    handle, lost, missed = io.BytesIO(), Losses(), Losses()
+    write(found, handle, "conll", tokens="blanks", scheme=scheme, separator=separator, losses=lost)
+    handle.seek(0)
+    again = list(read(handle, "conll", scheme=scheme, separator=separator, joiner="blank", level="sentence", losses=missed))
+    assert again == found
+    assert set(lost.counts) == {"altered: document ids are not kept"} and not missed.counts
+
+
+@given(found=_tokenised(ENGLISH.filter(lambda token: not token.startswith("-DOCSTART-")), " ", 3))
+def test_conll_holds_documents_of_several_sentences(found: list[Document]) -> None:
+    handle = io.BytesIO()
+    write(found, handle, "conll", tokens="blanks", level="document")
+    handle.seek(0)
+    assert list(read(handle, "conll", joiner="blank")) == found
+
+
+@given(found=_tokenised(CHINESE, "", 1), separator=st.sampled_from(["tab", "blank"]))
+def test_conll_holds_characters_and_blanks_among_them(found: list[Document], separator: str) -> None:
+    handle = io.BytesIO()
+    write(found, handle, "conll", tokens="characters", separator=separator, scheme="BIOES")
+    handle.seek(0)
+    assert list(read(handle, "conll", joiner="none", scheme="BIOES")) == found
+
+
+@settings(max_examples=50)
+@given(found=_tokenised(st.sampled_from(["the", "BRCA", "gene", ",", "∆", "β"]), " ", 2))
+def test_conll_finds_scheme_joiner_and_level_by_itself(found: list[Document]) -> None:
+    handle = io.BytesIO()
+    write(found, handle, "conll", tokens="words", level="document")
+    handle.seek(0)
+    assert list(read(handle)) == found
+
+
+@given(found=documents(), tokens=st.sampled_from(["words", "blanks", "characters"]))
+def test_conll_counts_every_mention_that_it_cannot_hold(found: list[Document], tokens: str) -> None:
+    handle, lost = io.BytesIO(), Losses()
+    write(found, handle, "conll", tokens=tokens, level="document", scheme="BIO", losses=lost)
+    handle.seek(0)
+    again = list(read(handle, "conll", scheme="BIO"))
+    gone = sum(loss.action == "dropped" for loss in lost)
+    empty = [loss.document for loss in lost if loss.reason == "document without words"]
+    unwritten = sum(len(document.entities) for document in found if document.id in empty)
+    assert sum(len(document.entities) for document in again) == sum(len(d.entities) for d in found) - gone - unwritten
+    if not lost.counts.keys() - {"altered: document ids are not kept"}:
+        assert [(d.text, d.entities) for d in again] == [(d.text, d.entities) for d in found]
+
+
+@given(text=texts(ANY | MEAN))
+def test_plain_text_is_read_as_it_stands(text: str) -> None:
+    assert [document.text for document in read(io.BytesIO(("\ufeff" + text).encode()), "txt")] == [text]
+    lines = [line.removesuffix("\r") for line in text.split("\n")]
+    assert [d.text for d in read(io.StringIO(text, newline=""), "txt", per="line", encoding="utf-8")] == [
+        line for line in lines if line and not line.isspace()
+    ]
+
+
+def test_our_own_lines_are_what_the_documentation_says() -> None:
+    handle = io.StringIO()
+    write([Document("a", "β gene", (Entity(2, 6, "Gene", 0.5),), ((0, 1),))], handle, "jsonl")
+    assert json.loads(handle.getvalue()) == {
+        "id": "a",
+        "text": "β gene",
+        "entities": [{"start": 2, "end": 6, "label": "Gene", "score": 0.5}],
+        "unknown": [[0, 1]],
+    }
