@@ -1,5 +1,5 @@
 # A fresh machine needs Python 3.11 or later and make; every target installs what it needs into .venv first.
-.PHONY: demo test check bench docs install clean
+.PHONY: demo test check bench docs tables install clean
 
 demo: install
 	.venv/bin/transfuse demo --out demo
@@ -12,6 +12,9 @@ check: install
 
 bench: install
 	scripts/bench
+
+tables: install
+	.venv/bin/python scripts/tables.py
 
 docs: install
 	.venv/bin/mkdocs build --strict

@@ -1,0 +1,98 @@
+"""Rewrite the generated tables in the README and the reference pages; with --check only say which are out of date.
+
+A table stands between ``<!-- NAME -->`` and ``<!-- /NAME -->``, NAME being one of `TABLES`.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from transfuse import corpora, formats, methods
+
+ROOT = Path(__file__).parent.parent
+PAGES = ("README.md", *(f"docs/reference/{page}.md" for page in ("methods", "corpora", "formats")))
+LANGUAGES = {"en": "English", "zh": "Chinese"}
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A Markdown table."""
+    head = tuple(head)
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |" for line in lines)
+
+
+def methods_table() -> str:
+    """One row a method: its name and the first line of its file."""
+    return table(("Method", "What it does"), ((f"`{name}`", methods.describe(name)) for name in methods.names()))
+
+
+def formats_table() -> str:
+    """One row a format: its name, the endings it goes by, and its options."""
+    rows = []
+    for name in formats.names():
+        reading = ", ".join(f"`{option}={value}`" for option, value in formats.options(name, "read").items())
+        writing = ", ".join(f"`{option}={value}`" for option, value in formats.options(name, "write").items())
+        rows.append((f"`{name}`", reading, writing))
+    return table(("Format", "Options to read with", "Options to write with"), rows)
+
+
+def corpora_table() -> str:
+    """One row for each set of types, with the corpora that annotate it, by language."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for name in corpora.names():
+        facts = corpora.info(name)
+        types = sorted(set(facts.common.rename.values()))
+        kind = " and ".join(types) if len(types) <= 2 else "more types"
+        found.setdefault(kind, {}).setdefault(facts.language, []).append(f"`{name}`")
+    last = sorted(found, key=lambda kind: (kind == "more types", kind))
+    rows = ((kind, *(", ".join(found[kind].get(code, ())) for code in LANGUAGES)) for kind in last)
+    return table(("Annotated", *LANGUAGES.values()), rows)
+
+
+def corpora_facts() -> str:
+    """One row a corpus, with its size and licence."""
+    rows = []
+    for name in corpora.names():
+        facts = corpora.info(name)
+        size = "<br>".join(f"{split} {part.documents:,} / {part.entities:,}" for split, part in facts.splits.items())
+        labels = ", ".join(facts.labels[:8]) + (", ..." if len(facts.labels) > 8 else "")
+        rows.append((f"`{name}`", facts.title, LANGUAGES[facts.language], labels, facts.units, size, facts.licence))
+    return table(("Name", "Title", "Language", "Labels", "Units", "Units / entities", "Licence"), rows)
+
+
+TABLES: Mapping[str, Callable[[], str]] = {
+    "methods": methods_table,
+    "formats": formats_table,
+    "corpora": corpora_table,
+    "corpora-facts": corpora_facts,
+}
+
+
+def rewrite(text: str) -> str:
+    """Fill every table of a page. Raises KeyError for a marker that names no table."""
+    marked = re.compile(r"<!-- (?P<name>[a-z-]+) -->\n.*?<!-- /(?P=name) -->", re.DOTALL)
+    return marked.sub(lambda m: f"<!-- {m['name']} -->\n{TABLES[m['name']]()}\n<!-- /{m['name']} -->", text)
+
+
+def stale() -> dict[Path, str]:
+    """Pages that are out of date, with what they should say."""
+    pages = [ROOT / page for page in PAGES]
+    wanted = {page: rewrite(page.read_text(encoding="utf-8")) for page in pages if page.exists()}
+    return {page: text for page, text in wanted.items() if page.read_text(encoding="utf-8") != text}
+
+
+def main() -> int:
+    """Rewrite or check; 1 where a check found something."""
+    found = stale()
+    for page, text in found.items():
+        print(page.relative_to(ROOT))
+        if "--check" not in sys.argv:
+            page.write_text(text, encoding="utf-8")
+    return 1 if found and "--check" in sys.argv else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
