@@ -133,14 +133,12 @@ class FormEncoder(nn.Module):
 
         Args:
             forms: distinct forms.
-            unknown: ``[forms]`` bool; these are treated as words nobody has seen: only how they look is left.
+            unknown: ``[forms]`` bool; these are treated as words that training has not seen.
         """
-        words, trained = forms.words, forms.trained
-        if unknown is not None:
-            words, trained = words.masked_fill(unknown, 0), trained.masked_fill(unknown, 0)
+        trained = forms.trained if unknown is None else forms.trained.masked_fill(unknown, 0)
         meaning = self.correction(trained)
         if self.vectors.shape[1]:
-            meaning = meaning + self.vectors[words].to(meaning.dtype)
+            meaning = meaning + self.vectors[forms.words].to(meaning.dtype)
         parts = [meaning]
         if self.chars is not None:
             parts.append(self.chars(forms.chars))

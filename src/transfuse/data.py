@@ -1,0 +1,198 @@
+"""From what a user calls a corpus to a task: names and paths, label names, splits, shares, and no leakage."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from transfuse import checks, corpora, formats, synthetic
+from transfuse.labels import LabelMap, canonical
+from transfuse.losses import Losses
+from transfuse.published import hold_out
+from transfuse.text import ConfigError, Corpus, DataError, Document, LabelError, Task
+
+__all__ = ["Data", "build_task", "corpus_hash", "resolve"]
+
+_SPLIT_NAMES = {"train": ("train",), "dev": ("dev", "devel", "valid", "validation"), "test": ("test",)}
+
+
+@dataclass(frozen=True)
+class Data:
+    """What is learned from.
+
+    Attributes:
+        target: a registered name, or ``format:path``, or a path whose format is detected. A folder may hold one file or
+            folder for each of train, dev and test; anything else is one collection, and is split by document.
+        sources: likewise, in order.
+        share: of the target's training documents that keep their labels; the rest is raw text of the task.
+        labels: a label map (TOML) for all corpora, or "" for the common names of `transfuse.labels.canonical` where a
+            label has one and its own name where it has none.
+        raw: unlabelled text of the target's kind: registered collections, or ``format:path``.
+        limit: documents kept of each source, drawn with the run's seed; 0 for all.
+    """
+
+    target: str
+    sources: tuple[str, ...] = ()
+    share: float = 1.0
+    labels: str = ""
+    raw: tuple[str, ...] = ()
+    limit: int = 0
+
+
+def resolve(spec: str, *, labels: str = "", losses: Losses | None = None) -> Corpus:
+    """Load what a user named.
+
+    Args:
+        spec: see `Data.target`.
+        labels: see `Data.labels`.
+        losses: collects what did not come through unchanged.
+
+    Raises:
+        ConfigError: no registered corpus and no path has the name.
+        DataError: a file is malformed.
+        LabelError: the label map says nothing about a label.
+    """
+    if spec in corpora.names():
+        corpus = corpora.load(spec, losses=losses)
+        rename = corpora.info(spec).canonical
+    elif spec.startswith("demo-"):
+        corpus, rename = _synthetic(spec), {}
+    else:
+        corpus, rename = _read(spec, losses), {}
+    if labels:
+        return LabelMap.from_toml(labels).apply_corpus(corpus, counts=losses)
+    names = {label: rename.get(label) or _common(label) for label in corpus.labels}
+    return LabelMap(names).apply_corpus(corpus, counts=losses)
+
+
+def _common(label: str) -> str:
+    try:
+        return canonical(label)
+    except LabelError:
+        return label
+
+
+def _synthetic(spec: str) -> Corpus:
+    name = spec.removeprefix("demo-")
+    language = "zh" if name.endswith("-zh") else "en"
+    department = name.removesuffix("-zh")
+    if department not in synthetic.DEPARTMENTS:
+        known = ", ".join(f"demo-{d}" for d in synthetic.DEPARTMENTS)
+        raise ConfigError(f"no built-in corpus {spec!r}; there are {known}, each also with -zh")
+    return replace(synthetic.department(department, language=language), name=spec)
+
+
+def _read(spec: str, losses: Losses | None) -> Corpus:
+    format_name, options, path = formats.parse_spec(spec)
+    place = Path(path)
+    if not place.exists():
+        if ":" not in spec and "/" not in spec and "." not in spec:
+            close = [n for n in corpora.names() if spec in n or n in spec]
+            hint = f"; did you mean {' or '.join(close[:3])}?" if close else "; see `transfuse corpora list`"
+            raise ConfigError(f"no registered corpus and no path is called {spec!r}{hint}")
+        raise DataError("no such file or folder", path=path)
+
+    def documents(part: Path) -> tuple[Document, ...]:
+        return tuple(formats.read(part, format_name, losses=losses, **options))
+
+    found = {split: part for split, names in _SPLIT_NAMES.items() if (part := _part(place, names))}
+    if found:
+        splits = {split: documents(part) for split, part in found.items()}
+        if "train" not in splits:
+            raise DataError(f"holds {', '.join(found)} but no training split", path=path)
+    else:
+        splits = _divide(documents(place))
+    labels = sorted({e.label for docs in splits.values() for d in docs for e in d.entities})
+    corpus = Corpus(place.name.partition(".")[0], splits, tuple(labels), _language(splits["train"]))
+    return corpus if corpus.dev else hold_out(corpus, 0.1, seed=0)
+
+
+def _part(folder: Path, names: Iterable[str]) -> Path | None:
+    if folder.is_dir():
+        for child in sorted(folder.iterdir()):
+            if child.name.partition(".")[0].lower() in names:
+                return child
+    return None
+
+
+def _divide(documents: tuple[Document, ...]) -> dict[str, tuple[Document, ...]]:
+    """60 % train, 10 % dev, 30 % test by document (Giorgi & Bader 2018), the same for everybody."""
+    if len(documents) < 5:
+        raise DataError(f"{len(documents)} documents are too few to be divided into train, dev and test")
+    order = list(range(len(documents)))
+    random.Random("divide/0").shuffle(order)
+    dev, test = max(1, round(0.1 * len(order))), max(1, round(0.3 * len(order)))
+    rows = {"dev": order[:dev], "test": order[dev : dev + test], "train": order[dev + test :]}
+    return {split: tuple(documents[i] for i in sorted(rows[split])) for split in ("train", "dev", "test")}
+
+
+def _language(documents: Iterable[Document]) -> str:
+    text = "".join(document.text[:200] for document, _ in zip(documents, range(50), strict=False))
+    han = sum("\u4e00" <= char <= "\u9fff" for char in text)
+    return "zh" if han > 0.2 * max(1, len(text)) else "en"
+
+
+def build_task(data: Data, *, seed: int) -> tuple[Task, dict[str, Any]]:
+    """The task, and the facts for its record: counts, hashes, what was removed and why.
+
+    Documents of a source that stand in the target's dev or test split, by id or by text, are removed. Nothing is ever
+    chosen by the test split.
+
+    Raises:
+        ConfigError: see `resolve`.
+        DataError: see `resolve`.
+        LabelError: a source and the target have no label in common, which is nearly always a matter of names.
+    """
+    losses = Losses()
+    target = resolve(data.target, labels=data.labels, losses=losses)
+    facts: dict[str, Any] = {"target": _facts(target), "sources": []}
+    sources = []
+    for spec in data.sources:
+        source = resolve(spec, labels=data.labels, losses=losses)
+        if not set(source.labels) & set(target.labels):
+            sides = " and ".join(f"{c.name} ({', '.join(c.labels)})" for c in (source, target))
+            raise LabelError(f"{sides} have no label in common: rename in a label map")
+        source, removed = checks.without_overlap(source, target)
+        if data.limit and len(source.train) > data.limit:
+            source = source.sample(data.limit / len(source.train), seed=seed)
+        facts["sources"].append({**_facts(source), "removed": removed})
+        sources.append(source)
+    raw = [_strip(d) for spec in data.raw for d in _raw(spec)]
+    if data.share < 1:
+        kept = target.sample(data.share, seed=seed)
+        labelled = {document.id for document in kept.train}
+        raw += [_strip(document) for document in target.train if document.id not in labelled]
+        target = kept
+    facts |= {"share": data.share, "labelled": len(target.train), "raw": len(raw), "losses": losses.counts}
+    return Task(target, tuple(sources), tuple(raw)), facts
+
+
+def _raw(spec: str) -> Iterable[Document]:
+    if spec in corpora.raw_names():
+        return corpora.raw(spec)
+    format_name, options, path = formats.parse_spec(spec)
+    return formats.read(Path(path), format_name, **options)
+
+
+def _strip(document: Document) -> Document:
+    return Document(document.id, document.text)
+
+
+def _facts(corpus: Corpus) -> dict[str, Any]:
+    splits = {name: len(documents) for name, documents in corpus.splits.items()}
+    return {"name": corpus.name, "labels": corpus.labels, "documents": splits, "sha256": corpus_hash(corpus)}
+
+
+def corpus_hash(corpus: Corpus) -> str:
+    """SHA-256 over names of splits, texts, entities and unknown ranges: what the numbers of a run depend on."""
+    digest = hashlib.sha256()
+    for split, documents in sorted(corpus.splits.items()):
+        digest.update(f"\x1d{split}".encode())
+        for document in documents:
+            spans = ";".join(f"{e.start},{e.end},{e.label}" for e in document.entities)
+            digest.update(f"\x1e{document.text}\x1f{spans}\x1f{document.unknown}".encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()

@@ -1,0 +1,254 @@
+"""TOML to a recipe, and a recipe to a finished run.
+
+``[data]`` what is learned from, ``[method]`` a method's name and its settings, ``[run]`` the seed, and for shipped
+recipes ``[published]`` the printed number and its place. Nothing is interpolated, inherited or imported by path;
+unknown keys are refused with their path, and there are no defaults outside the dataclasses.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar, cast, get_type_hints
+
+import tomli_w
+from pydantic import TypeAdapter, ValidationError
+
+from transfuse import bundle, methods
+from transfuse.card import model_card
+from transfuse.data import Data, build_task
+from transfuse.run import Run, environment
+from transfuse.score import score
+from transfuse.text import ConfigError, DataError, Tagger, Task
+
+__all__ = ["Published", "Recipe", "load_recipe", "make_recipe", "override", "read_scores", "run_recipe", "score_splits"]
+
+T = TypeVar("T")
+Watch = Callable[[str, float], None]
+"""Told a line of text and the share of the work that is done."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """The number that a paper prints.
+
+    Attributes:
+        f1: in percent.
+        place: paper, table and row.
+        note: wherever the paper is silent, what we chose.
+    """
+
+    f1: float
+    place: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides a run's numbers.
+
+    Attributes:
+        data: what is learned from.
+        name: of the method.
+        method: its settings.
+        seed: decides every draw.
+        published: the printed number, where there is one.
+    """
+
+    data: Data
+    name: str
+    method: methods.Method
+    seed: int = 0
+    published: Published | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The resolved recipe as TOML holds it: every setting, none left to a default."""
+        table = {
+            "data": asdict(self.data),
+            "method": {"name": self.name, **asdict(self.method)},  # type: ignore[call-overload]
+            "run": {"seed": self.seed},
+        }
+        if self.published:
+            table["published"] = asdict(self.published)
+        plain: dict[str, Any] = json.loads(json.dumps(_without_none(table)))
+        return plain
+
+    @property
+    def hash(self) -> str:
+        """Twelve characters that name the run's folder."""
+        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_none(item) for key, item in value.items() if item is not None}
+    return value
+
+
+def load_recipe(path: Path, *, changes: Iterable[str] = ()) -> Recipe:
+    """Read a TOML file, with changes as `override` takes them.
+
+    Raises:
+        DataError: no such file, or no TOML; with its line.
+        ConfigError: an unknown key or a wrong value; with its path.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"cannot read the recipe: {error.strerror}", path=str(path)) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"not TOML: {error}", path=str(path)) from error
+    return make_recipe(override(table, changes))
+
+
+def override(table: dict[str, Any], changes: Iterable[str]) -> dict[str, Any]:
+    """Apply ``a.b=c`` to a table, the right side read as TOML, or as a string where it is none.
+
+    Raises:
+        ConfigError: a change has no ``=``, or its path runs through a value.
+    """
+    for change in changes:
+        path, equals, text = change.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {change}: write it as a.b=c")
+        try:
+            value = tomllib.loads(f"x = {text}")["x"]
+        except tomllib.TOMLDecodeError:
+            value = text
+        *parents, last = path.strip().split(".")
+        place = table
+        for parent in parents:
+            place = place.setdefault(parent, {})
+            if not isinstance(place, dict):
+                raise ConfigError(f"--set {change}: {parent} is a value, not a table")
+        place[last] = value
+    return table
+
+
+def make_recipe(table: Mapping[str, Any]) -> Recipe:
+    """Validate a table and build what it says.
+
+    Raises:
+        ConfigError: an unknown key or a wrong value; with its path.
+    """
+    rest = dict(table)
+    settings = dict(rest.pop("method", {}))
+    run = dict(rest.pop("run", {}))
+    name = settings.pop("name", "target-only")
+    kind = methods.get(name)
+    preset = settings.pop("preset", None)
+    if preset is not None:
+        known = methods.presets(name)
+        if preset not in known:
+            raise ConfigError(
+                f"method.preset: {name} has no preset {preset!r}; there are: {', '.join(known) or 'none'}"
+            )
+        settings = _merge(asdict(known[preset]), settings)  # type: ignore[call-overload]
+    data = _build(Data, rest.pop("data", {}), "data")
+    published = rest.pop("published", None)
+    seed = run.pop("seed", 0)
+    strangers = [*rest, *(f"run.{key}" for key in run)]
+    if strangers:
+        raise ConfigError(f"unknown key {', '.join(strangers)}; a recipe has data, method, run.seed and published")
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise ConfigError(f"run.seed is a whole number from 0, not {seed!r}")
+    return Recipe(
+        data,
+        name,
+        _build(kind, settings, "method"),
+        seed,
+        None if published is None else _build(Published, published, "published"),
+    )
+
+
+def _merge(base: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in changes.items():
+        old = merged.get(key)
+        merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _build(kind: type[T], table: Any, path: str) -> T:
+    """A dataclass from a table, unknown keys refused with their path, nothing coerced."""
+    if not isinstance(table, Mapping):
+        raise ConfigError(f"{path} is a table, not {table!r}")
+    _refuse_strangers(kind, table, path)
+    try:
+        return TypeAdapter(kind).validate_json(json.dumps(table), strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join([path, *map(str, first["loc"])])
+        raise ConfigError(f"{where}: {first['msg']}, not {first['input']!r}") from error
+
+
+def _refuse_strangers(kind: type[Any], table: Mapping[str, Any], path: str) -> None:
+    known = {f.name for f in fields(kind)}
+    types = get_type_hints(kind)
+    for key, value in table.items():
+        if key not in known:
+            close = get_close_matches(key, known, 1)
+            hint = f"; did you mean {path}.{close[0]}?" if close else f"; there are: {', '.join(sorted(known))}"
+            raise ConfigError(f"unknown key {path}.{key}{hint}")
+        if is_dataclass(types[key]) and isinstance(value, Mapping):
+            _refuse_strangers(cast(type[Any], types[key]), value, f"{path}.{key}")
+
+
+def run_recipe(recipe: Recipe, folder: Path, *, device: str = "cpu", watch: Watch | None = None) -> dict[str, Any]:
+    """Do what a recipe says, or go on where it was killed; a finished run is not run again.
+
+    Args:
+        recipe: what to do.
+        folder: of the run. It is made, or must hold the same recipe.
+        device: torch device.
+        watch: called with a line of text and the share done.
+
+    Returns:
+        The content of ``scores.json``.
+
+    Raises:
+        ConfigError: the folder holds another recipe's run.
+        DataError: a corpus cannot be read.
+    """
+    resolved = tomli_w.dumps(recipe.to_dict())
+    run = Run(folder, seed=recipe.seed, device=device, watch=watch)
+    known = folder / "recipe.toml"
+    if known.exists() and known.read_text(encoding="utf-8") != resolved:
+        raise ConfigError(f"{folder} holds the run of another recipe: choose another --out, or delete it")
+    if run.done:
+        return read_scores(folder)
+    run.write("recipe.toml", resolved)
+    run.write_json("environment.json", environment())
+    task, facts = build_task(recipe.data, seed=recipe.seed)
+    run.record("data", **facts)
+    tagger = recipe.method.fit(task, run=run)
+    scores = score_splits(tagger, task)
+    trained = run.records("trained")
+    selection = str(trained[-1].get("selection", "")) if trained else ""
+    facts |= {"method": recipe.name, "seed": recipe.seed, "selection": selection, "scores": scores}
+    bundle.save(tagger, folder / "bundle", card=model_card(recipe.to_dict(), facts), facts=facts)
+    run.write_json("scores.json", scores)
+    run.finish()
+    return scores
+
+
+def score_splits(tagger: Tagger, task: Task) -> dict[str, Any]:
+    """All kinds of scores on dev and, once, on test."""
+    target = task.target
+    splits = {"dev": target.dev, "test": target.test}
+    return {
+        name: score(documents, tagger.tag(documents), target.labels).to_dict()
+        for name, documents in splits.items()
+        if documents
+    }
+
+
+def read_scores(folder: Path) -> dict[str, Any]:
+    """The scores of a finished run."""
+    scores: dict[str, Any] = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
+    return scores
