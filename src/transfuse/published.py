@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from transfuse.formats import read
 from transfuse.labels import LabelMap
@@ -112,7 +112,12 @@ class Published:
 class Raw:
     """The facts on one published collection of texts without annotation.
 
-    Attributes are those of `Published`; ``documents`` counts what `stream` gives.
+    Attributes:
+        name, title, language, licence, citation, archive, notes: as in `Published`.
+        files: SHA-256 by path in the archive.
+        documents: how many documents `stream` gives.
+        reader: gives the documents of one file.
+        pattern: the files that the reader is given, by name; the others stand beside them.
     """
 
     name: str
@@ -124,13 +129,14 @@ class Raw:
     files: Mapping[str, str]
     documents: int
     reader: Callable[[Path], Iterator[Document]]
+    pattern: str = "*"
     notes: tuple[str, ...] = ()
 
     def stream(self) -> Iterator[Document]:
         """Its documents, one after another. Raises as `Published.load` does."""
         root = fetch(self.archive, self.files)
-        for path in self.files:
-            yield from self.reader(root / path)
+        for path in (root / path for path in self.files if PurePath(path).match(self.pattern)):
+            yield from self.reader(path)
 
 
 def hold_out(corpus: Corpus, share: float, *, seed: int, split: str = "dev") -> Corpus:

@@ -54,4 +54,24 @@ CORPORA = (
             ),
         ),
     ),
+    _published(
+        name="biored-conll",
+        title="BioRED as tokens; train and development in one, no test",
+        labels=("CellLine", "Chemical", "Disease", "Gene", "Species", "Variant"),
+        archive="en-aioner-pubtator",
+        units="sentences",
+        folder="data/conll/",
+        splits={
+            "train": Split(
+                5488,
+                16856,
+                {"BioRED_TrainDev-ALL.conll": "8e6360ba67ff1cce3cf96f3a4eee5067e8b15bce0472a3399eb499617a07496a"},
+                "conll[scheme=BIO,separator=tab,pseudo=true,joiner=blank]",
+            ),
+        },
+        notes=(
+            "28 of the 16,884 mentions did not survive the conversion to tokens.",
+            "The tokens <ALL> and </ALL> around every sentence are no text and are left out.",
+        ),
+    ),
 )

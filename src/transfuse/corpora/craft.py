@@ -53,6 +53,7 @@ CORPORA = (
             "Characters outside ASCII were mapped to ASCII, so offsets do not fit the PubMed text.",
             ("71 test sentences stand in its own train (headings, captions); 801 train sentences are repeated."),
         ),
+        canonical={"GO": "CellularComponent"},
     ),
     _published(
         name="craft-cc",
@@ -76,6 +77,7 @@ CORPORA = (
             ),
             "Characters outside ASCII were mapped to ASCII, so offsets do not fit the PubMed text.",
         ),
+        canonical={"GO": "CellularComponent"},
     ),
     _published(
         name="craft-cell",
