@@ -128,7 +128,7 @@ def collate(items: Sequence[Sentence], table: FormTable, tagset: TagSet, *, word
     forms = table.forms().select(distinct)
     unknown = None
     if word_dropout:
-        counts = table.counts[forms.trained]
+        counts = table.vocabulary.counts[forms.trained]
         unknown = torch.rand(len(distinct)) < word_dropout / (word_dropout + counts)
     steps = torch.arange(place.shape[1])[None] < lengths[:, None]
     tags = torch.zeros(place.shape, dtype=torch.long)
@@ -149,7 +149,7 @@ class NeuralTagger:
     Args:
         encoder: the encoder.
         head: the head.
-        table: numbers forms; it is emptied whenever it has grown beyond ``keep`` forms.
+        vocabulary: of the encoder.
         tagset: the head's tags.
         architecture: from which encoder and head were built.
         outputs: the labels that may come out; others that the head knows are held back. All by default.
@@ -163,7 +163,7 @@ class NeuralTagger:
         self,
         encoder: Encoder,
         head: Head,
-        table: FormTable,
+        vocabulary: Vocabulary,
         tagset: TagSet,
         *,
         architecture: Architecture,
@@ -171,8 +171,9 @@ class NeuralTagger:
         chunk: int = 40_000,
         keep: int = 16_000,
     ) -> None:
-        self.encoder, self.head, self.table, self.tagset = encoder, head, table, tagset
+        self.encoder, self.head, self.vocabulary, self.tagset = encoder, head, vocabulary, tagset
         self.architecture = architecture
+        self._kept = _Kept(encoder, vocabulary)
         self._outputs = tuple(tagset.labels if outputs is None else outputs)
         self.chunk, self.keep = chunk, keep
 
@@ -189,20 +190,21 @@ class NeuralTagger:
             documents: their entities are ignored.
             confidence: give each entity its probability under the CRF.
         """
+        if self.encoder.training:  # its weights have changed since anything was kept
+            self._kept.clear()
         self.encoder.eval()
         self.head.eval()
-        kept = _Kept(self.encoder, self.table)
         pending: list[Document] = []
         size = 0
         for document in documents:
             pending.append(document)
             size += len(document.text) // 5 + 1
             if size >= self.chunk:
-                yield from self._tag(pending, kept, confidence)
+                yield from self._tag(pending, confidence)
                 pending, size = [], 0
-                if len(self.table) > self.keep:
-                    kept.clear()
-        yield from self._tag(pending, kept, confidence)
+                if len(self._kept.table) > self.keep:
+                    self._kept.clear()
+        yield from self._tag(pending, confidence)
 
     def save(self, folder: Path) -> dict[str, Any]:
         """Write weights and vocabulary into a folder; what `load` needs beside them is returned."""
@@ -210,7 +212,7 @@ class NeuralTagger:
         tensors = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
         tensors["vectors"] = self.encoder.forms.vectors.cpu()
         save_file(tensors, folder / "weights.safetensors")
-        self.table.vocabulary.save(folder / "vocabulary.json")
+        self.vocabulary.save(folder / "vocabulary.json")
         return {
             "architecture": asdict(self.architecture),
             "tagset": asdict(self.tagset),
@@ -232,27 +234,25 @@ class NeuralTagger:
         except (KeyError, RuntimeError, SafetensorError, ValidationError) as error:
             reason = " ".join(str(error).split())
             raise BundleError(f"{folder}: the parts of the bundle do not fit each other: {reason}") from error
-        return cls(encoder, head, FormTable(vocabulary), tagset, architecture=architecture, outputs=outputs)
+        return cls(encoder, head, vocabulary, tagset, architecture=architecture, outputs=outputs)
 
-    def _tag(self, documents: Sequence[Document], kept: _Kept, confidence: bool) -> Iterator[Document]:
+    def _tag(self, documents: Sequence[Document], confidence: bool) -> Iterator[Document]:
         pieces: list[tuple[int, list[tuple[int, int]]]] = []
         for number, document in enumerate(documents):
             for start, end in sentences(document.text):
                 offsets = words(document.text, start, end)
                 if offsets:
                     pieces.append((number, offsets))
-        numbers = [self.table.numbers([documents[n].text[a:b] for a, b in offsets]) for n, offsets in pieces]
+        numbers = [self._kept.table.numbers([documents[n].text[a:b] for a, b in offsets]) for n, offsets in pieces]
         found: list[list[Entity]] = [[] for _ in documents]
-        for (number, offsets), spans in zip(pieces, self._spans(numbers, kept, confidence), strict=True):
+        for (number, offsets), spans in zip(pieces, self._spans(numbers, confidence), strict=True):
             for first, last, label, score in spans:
                 if label in self._outputs:
                     found[number].append(Entity(offsets[first][0], offsets[last - 1][1], label, score))
         for document, entities in zip(documents, found, strict=True):
             yield document.with_entities(entities)
 
-    def _spans(
-        self, numbers: list[list[int]], kept: _Kept, confidence: bool
-    ) -> list[list[tuple[int, int, str, float | None]]]:
+    def _spans(self, numbers: list[list[int]], confidence: bool) -> list[list[tuple[int, int, str, float | None]]]:
         """Entities of each sentence as word ranges with label and confidence."""
         windows = [(i, a, b) for i, row in enumerate(numbers) for a, b in _windows(len(row))]
         windows.sort(key=lambda w: w[1] - w[2])
@@ -265,7 +265,7 @@ class NeuralTagger:
             steps = torch.arange(int(lengths[0]))[None] < lengths[:, None]
             place = torch.zeros(steps.shape, dtype=torch.long)
             place[steps] = torch.tensor([n for row in rows for n in row])
-            states = self.encoder.run(kept.table(), place, lengths)
+            states = self.encoder.run(self._kept.values(), place, lengths)
             emissions = self.head.projection(states)
             best = self.head.decode(states, lengths).tolist()
             lattice = None
@@ -291,26 +291,27 @@ class NeuralTagger:
 class _Kept:
     """What each form gives the encoder, computed once."""
 
-    def __init__(self, encoder: Encoder, table: FormTable) -> None:
-        self._encoder, self._forms = encoder, table
-        self._values = encoder.project(table.forms().select(torch.arange(0)))
+    def __init__(self, encoder: Encoder, vocabulary: Vocabulary) -> None:
+        self.table = FormTable(vocabulary)
+        self._encoder = encoder
+        self._values: Tensor | None = None
 
-    def table(self) -> Tensor:
-        """One row a form that the table has numbered."""
-        have, want = self._values.shape[1], len(self._forms)
-        if have < want:
-            forms = self._forms.forms()
-            by_length = have + (forms.chars[have:] != 0).sum(1).argsort(stable=True)
-            values = self._values.new_empty(2, want - have, self._values.shape[2])
-            for part in torch.split(by_length, 1024):
-                values[:, part - have] = self._encoder.project(forms.select(part))
-            self._values = torch.cat([self._values, values], 1)
+    def values(self) -> Tensor:
+        """``[2, forms, 4 * hidden]``, one row a form that the table has numbered."""
+        have, want = 0 if self._values is None else self._values.shape[1], len(self.table)
+        if self._values is not None and have == want:
+            return self._values
+        forms = self.table.forms()
+        by_length = have + (forms.chars[have:] != 0).sum(1).argsort(stable=True)
+        parts = [self._encoder.project(forms.select(part)) for part in torch.split(by_length, 1024)]
+        new = torch.cat(parts, 1)[:, (by_length - have).argsort()]
+        self._values = new if self._values is None else torch.cat([self._values, new], 1)
         return self._values
 
     def clear(self) -> None:
         """Forget everything."""
-        self._forms.clear()
-        self._values = self._values[:, :0].clone()
+        self.table.clear()
+        self._values = None
 
 
 def _span_confidence(

@@ -98,12 +98,14 @@ class Run:
         folder: the run folder.
         seed: decides every draw of the run.
         device: torch device.
+        checkpoint_seconds: how often a stage saves its state between epochs; it changes no number.
         watch: called with a line of text and the share done; None to be silent.
     """
 
     folder: Path
     seed: int = 0
     device: str = "cpu"
+    checkpoint_seconds: float = 30.0
     watch: Any = field(default=None, repr=False)
 
     def __post_init__(self) -> None:

@@ -69,7 +69,9 @@ class Encoding:
 
     def tagger(self, head: Head, tagset: TagSet, outputs: Sequence[str] | None = None) -> NeuralTagger:
         """The encoder with one head, put to work."""
-        return NeuralTagger(self.encoder, head, self.table, tagset, architecture=self.architecture, outputs=outputs)
+        return NeuralTagger(
+            self.encoder, head, self.table.vocabulary, tagset, architecture=self.architecture, outputs=outputs
+        )
 
 
 def new_encoding(corpora: Sequence[Corpus], settings: Supervised, *, task: Task, run: Run) -> Encoding:

@@ -104,7 +104,6 @@ def fit(
     stage: Stage,
     evaluate: Callable[[], float] | None = None,
     groups: Iterable[dict[str, Any]] | None = None,
-    checkpoint_seconds: float = 30.0,
 ) -> dict[str, Any]:
     """Train a network in place; it ends in the chosen epoch's weights.
 
@@ -116,7 +115,6 @@ def fit(
         stage: seed, records and checkpoint.
         evaluate: strict micro F1 on development data with the network as it stands, or None.
         groups: parameter groups with rates of their own; ``rate`` in a group is a factor on the rate.
-        checkpoint_seconds: how often the state is saved between epochs.
 
     Returns:
         The stage's summary: epochs, best epoch, dev score, CPU seconds and sentences of training.
@@ -127,7 +125,7 @@ def fit(
     loop = _Loop(network, training, stage, groups)
     if not loop.resume():
         torch.manual_seed(stage.seed)
-    loop.run(objective, feed, evaluate, checkpoint_seconds)
+    loop.run(objective, feed, evaluate)
     return loop.summary()
 
 
@@ -145,13 +143,7 @@ class _Loop:
         self.chosen: list[Tensor] = []
         self.at = _Progress()
 
-    def run(
-        self,
-        objective: Objective,
-        feed: Feed,
-        evaluate: Callable[[], float] | None,
-        checkpoint_seconds: float,
-    ) -> None:
+    def run(self, objective: Objective, feed: Feed, evaluate: Callable[[], float] | None) -> None:
         training, at = self.training, self.at
         saved = time.monotonic()
         while not at.finished:
@@ -162,7 +154,7 @@ class _Loop:
                 self._step(objective(batches[at.step]), (at.epoch + at.step / len(batches)) / training.epochs)
                 at.step += 1
                 at.sentences += getattr(batches[at.step - 1], "sentences", 0)
-                if time.monotonic() - saved > checkpoint_seconds and at.step < len(batches):
+                if time.monotonic() - saved > self.stage.run.checkpoint_seconds and at.step < len(batches):
                     at.cpu_seconds += time.process_time() - began
                     self.save()
                     saved, began = time.monotonic(), time.process_time()
@@ -199,7 +191,6 @@ class _Loop:
         raw = [p.detach().clone() for p in self.parameters] if self.average else []
         if self.average:
             self._load(self.average)
-        self.network.eval()
         score = None
         if evaluate is not None and (training.select == "best" or training.patience or at.epoch + 1 == training.epochs):
             score = evaluate()

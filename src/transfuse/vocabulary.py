@@ -10,6 +10,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import regex
@@ -19,7 +20,7 @@ from torch import Tensor
 from transfuse.nn.forms import Forms
 from transfuse.text import BundleError
 
-__all__ = ["FormTable", "Vocabulary", "normalise"]
+__all__ = ["FormTable", "Vocabulary", "normalise", "places"]
 
 _DIGIT = regex.compile(r"\p{Nd}")
 _BEGIN, _END, _UNKNOWN = 1, 2, 3
@@ -71,6 +72,26 @@ class Vocabulary:
         kept = tuple(sorted(char for char, count in chars.items() if count >= rare_char))
         return cls(tuple(words), tuple(sorted(names.items(), key=lambda x: (-x[1], x[0]))), kept, buckets)
 
+    @cached_property
+    def word_rows(self) -> dict[str, int]:
+        """Row of each word that has a fixed vector."""
+        return {word: row for row, word in enumerate(self.words, 1)}
+
+    @cached_property
+    def trained_rows(self) -> dict[str, int]:
+        """Row of each word seen in training."""
+        return {word: row for row, (word, _) in enumerate(self.trained, 1)}
+
+    @cached_property
+    def char_rows(self) -> dict[str, int]:
+        """Row of each character seen in training."""
+        return {char: row for row, char in enumerate(self.chars, 4)}
+
+    @cached_property
+    def counts(self) -> Tensor:
+        """``[trained + 1]`` how often training holds the word of each row."""
+        return torch.tensor([0, *(count for _, count in self.trained)], dtype=torch.float)
+
     @property
     def alphabet(self) -> int:
         """Rows of the character table."""
@@ -101,10 +122,6 @@ class FormTable:
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.vocabulary = vocabulary
-        self._word = {word: row for row, word in enumerate(vocabulary.words, 1)}
-        self._trained = {word: row for row, (word, _) in enumerate(vocabulary.trained, 1)}
-        self._char = {char: row for row, char in enumerate(vocabulary.chars, 4)}
-        self.counts = torch.tensor([0, *(count for _, count in vocabulary.trained)], dtype=torch.float)
         self._number: dict[str, int] = {}
         self._pending: list[str] = []
         self._forms = self._encode([])
@@ -146,22 +163,24 @@ class FormTable:
         self._forms = self._encode([])
 
     def _encode(self, forms: list[str]) -> Forms:
+        words, trained = self.vocabulary.word_rows, self.vocabulary.trained_rows
         names = [normalise(form) for form in forms]
         rows = [self._spell(form) for form in forms]
         length = max(map(len, rows), default=0)
         buckets = self.vocabulary.buckets
         features = [_features(form, buckets) for form in forms] if buckets else []
         return Forms(
-            torch.tensor([self._word.get(name, 0) for name in names], dtype=torch.long),
-            torch.tensor([self._trained.get(name, 0) for name in names], dtype=torch.long),
+            torch.tensor([words.get(name, 0) for name in names], dtype=torch.long),
+            torch.tensor([trained.get(name, 0) for name in names], dtype=torch.long),
             torch.tensor([row + [0] * (length - len(row)) for row in rows], dtype=torch.long).view(len(forms), length),
             torch.tensor(features, dtype=torch.long).view(len(forms), FEATURES if buckets else 0),
         )
 
     def _spell(self, form: str) -> list[int]:
+        chars = self.vocabulary.char_rows
         if len(form) > _HEAD + _TAIL:
             form = form[:_HEAD] + form[-_TAIL:]
-        return [_BEGIN, *(self._char.get(char, _UNKNOWN) for char in form), _END]
+        return [_BEGIN, *(chars.get(char, _UNKNOWN) for char in form), _END]
 
 
 def _features(form: str, buckets: int) -> list[int]:
