@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib import util
 from pathlib import Path
 from types import ModuleType
 
@@ -54,6 +55,20 @@ def test_every_module_has_a_place_in_the_reference():
     named = re.findall(r"^::: transfuse\.(\w+)$", pages, re.MULTILINE)
     assert len(named) == len(set(named))
     assert set(named) == modules
+
+
+@pytest.mark.skipif(not util.find_spec("transfuse.cli"), reason="no command line yet")
+def test_every_verb_of_the_command_line_is_shown_somewhere():
+    import typer
+
+    from transfuse.cli import app
+
+    def verbs(command, name):
+        below = getattr(command, "commands", {})
+        return [v for child, sub in below.items() for v in verbs(sub, f"{name} {child}")] if below else [name]
+
+    text = "".join(page.read_text("utf-8") for page in PAGES)
+    assert [verb for verb in verbs(typer.main.get_command(app), "transfuse") if verb not in text] == []
 
 
 def test_links_between_files_outside_the_site_lead_somewhere():
