@@ -138,7 +138,7 @@ def _named(format: str, given: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 
 def detect(path: str | Path) -> str:
-    """The format of a file or folder, by its content first and its suffix second.
+    """The format of a file or folder: by its content, or by its suffix where the content is like no format.
 
     Raises:
         DataError: there is no such file, or it looks like none of the formats.
@@ -162,7 +162,7 @@ def _detect(source: Source) -> str:
     for name in [*suited, *(name for name in names() if name not in suited)]:
         if _module(name).sniff(head):
             return name
-    if suited:
+    if len(suited) == 1:
         return suited[0]
     raise source.error(f"cannot tell the format: name one of {', '.join(names())}")
 

@@ -18,7 +18,7 @@ from transfuse.text import Document
 
 __all__ = ["KEEPS", "SUFFIXES", "read", "sniff", "write"]
 
-SUFFIXES = (".json", ".jsonl", ".txt")
+SUFFIXES = (".json",)
 KEEPS: frozenset[str] = frozenset()
 
 End = Literal["exclusive", "inclusive"]

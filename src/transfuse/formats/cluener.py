@@ -17,7 +17,7 @@ from transfuse.text import Document
 
 __all__ = ["KEEPS", "SUFFIXES", "read", "sniff", "write"]
 
-SUFFIXES = (".json", ".jsonl")
+SUFFIXES = (".json",)
 KEEPS: frozenset[str] = frozenset()
 
 

@@ -1,0 +1,212 @@
+"""Formats are found by looking, told apart by their content, and take paths and handles of any kind."""
+
+from __future__ import annotations
+
+import gzip
+import importlib
+import io
+import subprocess
+import sys
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from transfuse.formats import detect, names, options, parse_spec, read, write
+from transfuse.losses import Losses
+from transfuse.text import ConfigError, DataError, Document, Entity
+
+FOUND = [Document("a", "BRCA1 binds β-actin .", (Entity(0, 5, "Gene"),)), Document("b", "No gene here .")]
+WRITABLE = [name for name in names() if name != "txt"]
+IN_A_FILE = [name for name in WRITABLE if name != "brat"]
+
+
+def _module(name: str) -> Any:
+    return importlib.import_module(f"transfuse.formats.{name.replace('-', '_')}")
+
+
+def _same(found: Any, format: str) -> bool:
+    wanted = FOUND
+    if format == "conll":
+        wanted = [Document("", "BRCA 1 binds β - actin .", (Entity(0, 6, "Gene"),)), FOUND[1]]
+    return [(d.text, d.entities) for d in found] == [(d.text, d.entities) for d in wanted]
+
+
+def test_the_names_are_the_files() -> None:
+    assert names() == (
+        *("bioc-json", "bioc-xml", "brat", "ccks", "cluener", "conll", "jsonl", "pubannotation", "pubtator", "txt"),
+    )
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_format_keeps_the_contract(name: str) -> None:
+    module = _module(name)
+    extra = {"claims"} if hasattr(module, "claims") else set()
+    assert {"KEEPS", "SUFFIXES", "read", "sniff", "write"} | extra <= set(module.__all__)
+    assert module.__all__ == sorted(module.__all__)
+    assert all(suffix.startswith(".") and suffix == suffix.lower() for suffix in module.SUFFIXES)
+    assert not module.KEEPS - {"score", "unknown"}
+    assert options(name)["encoding"] == "auto" and "losses" not in options(name, "write")
+
+
+@pytest.mark.parametrize("name", WRITABLE)
+def test_every_format_is_detected_whatever_its_suffix(name: str, tmp_path: Path) -> None:
+    for suffix in _module(name).SUFFIXES if name != "brat" else ("",):
+        path = tmp_path / f"file{suffix}"
+        write(FOUND, path, name)
+        assert detect(path) == name and _same(read(path), name)
+    if name != "brat":
+        other = tmp_path / "file.unknown"
+        path.rename(other)
+        assert detect(other) == name
+
+
+def test_the_suffix_decides_where_the_content_says_nothing(tmp_path: Path) -> None:
+    for file, format in (("a.txt", "txt"), ("a.jsonl", "jsonl"), ("a.xml", "bioc-xml"), ("a.conll.gz", "conll")):
+        (tmp_path / file).write_text("no format begins so")
+        assert detect(tmp_path / file) == format
+
+
+def test_a_file_like_none_of_the_formats_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.bin").write_bytes(b"\x00\xff\xfe")
+    with pytest.raises(DataError, match=r"a\.bin: cannot tell the format: name one of bioc-json, "):
+        detect(tmp_path / "a.bin")
+    with pytest.raises(DataError, match="no such file"):
+        detect(tmp_path / "b")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="holds no file of a known format"):
+        detect(tmp_path / "empty")
+
+
+@pytest.mark.parametrize("name", IN_A_FILE)
+@pytest.mark.parametrize("kind", ["bytes", "text", "gzip", "path", "gzip path"])
+def test_paths_and_handles_of_any_kind(name: str, kind: str, tmp_path: Path) -> None:
+    handle: Any
+    if "path" in kind:
+        handle = tmp_path / ("file.gz" if "gzip" in kind else "file")
+        write(FOUND, str(handle), name)
+        assert (handle.read_bytes()[:2] == b"\x1f\x8b") == ("gzip" in kind)
+    else:
+        handle = io.StringIO() if kind == "text" else io.BytesIO()
+        write(FOUND, handle, name)
+        assert not handle.closed
+        handle.seek(0)
+        handle = io.BytesIO(gzip.compress(handle.read())) if kind == "gzip" else handle
+    assert _same(read(handle, "auto"), name)
+    assert "path" in kind or not handle.closed
+
+
+@pytest.mark.parametrize("name", IN_A_FILE)
+def test_a_folder_of_files_is_read_in_natural_order(name: str, tmp_path: Path) -> None:
+    suffix = _module(name).SUFFIXES[0]
+    for number in (10, 9):
+        write(FOUND[:1] if number == 9 else FOUND[1:], tmp_path / f"{number}{suffix}", name)
+    (tmp_path / "read.me").write_text("not this")
+    assert detect(tmp_path) == name and _same(read(tmp_path), name)
+
+
+@pytest.mark.parametrize("name", WRITABLE)
+def test_writing_is_the_same_twice(name: str, tmp_path: Path) -> None:
+    for target in ("a.gz", "b.gz"):
+        write(FOUND, tmp_path / target, name)
+    first, second = (sorted((tmp_path / target).rglob("*")) or [tmp_path / target] for target in ("a.gz", "b.gz"))
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+
+
+@pytest.mark.parametrize("name", WRITABLE)
+def test_what_a_format_has_no_place_for_is_counted(name: str, tmp_path: Path) -> None:
+    losses = Losses()
+    write([Document("a", "ab cd", (Entity(0, 2, "X", 0.5),), ((3, 5),))], tmp_path / "out", name, losses=losses)
+    counted = {loss.reason.partition(" ")[0] for loss in losses if "no place" in loss.reason}
+    assert counted == {"scores", "unknown"} - {"scores" if kept == "score" else kept for kept in _module(name).KEEPS}
+
+
+@pytest.mark.parametrize(
+    ("spec", "parsed"),
+    [
+        ("conll:a/b.tsv", ("conll", {}, "a/b.tsv")),
+        ("conll[scheme=IOB1,column=3]:a:b", ("conll", {"scheme": "IOB1", "column": 3}, "a:b")),
+        ('conll[separator=",",positions=true,column=none,joiner=" ]"]:x', None),
+        ("bioc-xml:x", ("bioc-xml", {}, "x")),
+        ("auto[encoding=gb18030]:x", ("auto", {"encoding": "gb18030"}, "x")),
+        ("jsonl[]:x", ("jsonl", {}, "x")),
+        ("ncbi-disease", ("auto", {}, "ncbi-disease")),
+        ("a/b.tsv", ("auto", {}, "a/b.tsv")),
+    ],
+)
+def test_specifications(spec: str, parsed: Any) -> None:
+    several = {"separator": ",", "positions": True, "column": None, "joiner": " ]"}
+    assert parse_spec(spec) == (parsed or ("conll", several, "x"))
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("conl:x", "unknown format 'conl': choose one of bioc-json"),
+        ("conll[scheme]:x", "cannot read the options"),
+        ("conll[=3]:x", "cannot read the options"),
+    ],
+)
+def test_specifications_that_cannot_be_read(spec: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message.replace("[", r"\[")):
+        parse_spec(spec)
+
+
+def test_a_path_that_exists_wins_over_its_reading_as_a_specification(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("conll:x").write_text("a O\n")
+    assert parse_spec("conll:x") == ("auto", {}, "conll:x")
+
+
+@pytest.mark.parametrize(
+    ("format", "given", "message"),
+    [
+        ("conll", {"colum": 3}, "has no option 'colum' to read with: choose one of column, docstart"),
+        ("conll", {"column": "x"}, "option column of format conll is a whole number or none, not 'x'"),
+        ("conll", {"scheme": "BOI"}, "scheme of format conll is auto or BIO or "),
+        ("conll", {"positions": 1}, "is true or false, not 1"),
+        ("ccks", {"end": None}, "is exclusive or inclusive, not None"),
+        ("jsonl", {"errors": "ignore"}, "is strict or replace, not 'ignore'"),
+        ("jsonl", {"encoding": "utf-9"}, "unknown encoding 'utf-9'"),
+        ("jsonl[x=1]", {}, "has no option 'x'"),
+        ("jsonll", {}, "unknown format 'jsonll'"),
+    ],
+)
+def test_options_are_checked_before_anything_is_read(format: str, given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        read(io.StringIO(""), format, **given)
+
+
+def test_options_are_checked_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="has no option 'encoding' to write with"):
+        write([], tmp_path / "x", "jsonl", encoding="utf-8")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_format_may_carry_its_options() -> None:
+    assert next(read(io.StringIO("a x B-X\n"), "conll[column=2]")).entities == (Entity(0, 1, "X"),)
+    assert next(read(io.StringIO("é"), "txt[per=line]")).text == "é"
+
+
+@pytest.mark.parametrize("name", ["conll", "pubtator", "jsonl", "bioc-xml"])
+def test_reading_takes_memory_for_a_document_and_not_for_the_file(name: str) -> None:
+    def peak(count: int) -> int:
+        handle = io.BytesIO()
+        write((Document(f"{n}", f"gene {n:06} binds", (Entity(0, 4, "X"),)) for n in range(count)), handle, name)
+        handle.seek(0)
+        tracemalloc.start()
+        assert sum(1 for _ in read(handle, name)) == count
+        size = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return size
+
+    peak(10)
+    small, large = peak(200), peak(2000)
+    assert large - small < 2000 * 400
+
+
+def test_looking_for_formats_imports_no_heavy_library() -> None:
+    code = "import sys, transfuse.formats as f; f.names(); f.options('bioc-xml'); print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"bioc", "lxml", "numpy", "torch"} & set(loaded)
