@@ -199,7 +199,9 @@ def _refuse_strangers(kind: type[Any], table: Mapping[str, Any], path: str) -> N
             _refuse_strangers(cast(type[Any], types[key]), value, f"{path}.{key}")
 
 
-def run_recipe(recipe: Recipe, folder: Path, *, device: str = "cpu", watch: Watch | None = None) -> dict[str, Any]:
+def run_recipe(
+    recipe: Recipe, folder: Path, *, device: str = "cpu", watch: Watch | None = None, checkpoint_seconds: float = 30.0
+) -> dict[str, Any]:
     """Do what a recipe says, or go on where it was killed; a finished run is not run again.
 
     Args:
@@ -207,6 +209,7 @@ def run_recipe(recipe: Recipe, folder: Path, *, device: str = "cpu", watch: Watc
         folder: of the run. It is made, or must hold the same recipe.
         device: torch device.
         watch: called with a line of text and the share done.
+        checkpoint_seconds: how often a stage saves its state between epochs.
 
     Returns:
         The content of ``scores.json``.
@@ -216,7 +219,7 @@ def run_recipe(recipe: Recipe, folder: Path, *, device: str = "cpu", watch: Watc
         DataError: a corpus cannot be read.
     """
     resolved = tomli_w.dumps(recipe.to_dict())
-    run = Run(folder, seed=recipe.seed, device=device, watch=watch)
+    run = Run(folder, recipe.seed, device, checkpoint_seconds, watch)
     known = folder / "recipe.toml"
     if known.exists() and known.read_text(encoding="utf-8") != resolved:
         raise ConfigError(f"{folder} holds the run of another recipe: choose another --out, or delete it")

@@ -1,0 +1,121 @@
+"""The contract that every method meets, over discovery."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from transfuse import bundle, methods, synthetic
+from transfuse.architecture import Architecture, BiLSTMEncoder
+from transfuse.labels import LabelMap
+from transfuse.neural import NeuralTagger
+from transfuse.run import Run
+from transfuse.score import score
+from transfuse.supervised import Supervised
+from transfuse.text import Corpus, Document, Entity, Task
+from transfuse.train import Training
+from transfuse.vectors import Vectors
+
+FLOOR = 0.45
+"""Strict micro F1 on the target's test split that every method reaches on the small built-in task."""
+
+SMALL: dict[str, Any] = {
+    "architecture": Architecture(BiLSTMEncoder(hidden=24, word_width=24, char_filters=8, dropout=0.2)),
+    "vectors": Vectors(kind="none"),
+    "training": Training(epochs=8, batch=8, rate=8e-3),
+    "source_training": Training(epochs=4, batch=8, rate=8e-3),
+}
+
+
+def small(name: str) -> methods.Method:
+    kind = methods.get(name)
+    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    return kind(**{key: value for key, value in SMALL.items() if key in known})
+
+
+@pytest.fixture(scope="module")
+def task() -> Task:
+    target = synthetic.department("cardiology", documents=60)
+    source = synthetic.department("neurology", documents=60)
+    other = LabelMap({label: label for label in source.labels if label != source.labels[0]}, drop=(source.labels[0],))
+    extra = tuple(d.with_entities([*d.entities, *_stranger(d)]) for d in other.apply_corpus(source).train)
+    labels = (*other.apply_corpus(source).labels, "Stranger")
+    return Task(target, (Corpus("source", {"train": extra, "dev": ()}, labels),))
+
+
+def _stranger(document: Document) -> list[Entity]:
+    """A label that the target does not have, on the first word that nobody annotated."""
+    end = document.text.find(" ")
+    taken = any(entity.start < end for entity in document.entities)
+    return [] if end < 1 or taken else [Entity(0, end, "Stranger")]
+
+
+@pytest.fixture(scope="module")
+def trained(task: Task, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for name in methods.names():
+        made[name] = small(name).fit(task, run=Run(tmp_path_factory.mktemp(name), seed=3))
+    return made
+
+
+@pytest.mark.parametrize("name", methods.names())
+def test_learns_the_target_and_says_only_its_labels(name: str, task: Task, trained: dict[str, Any]) -> None:
+    predicted = list(trained[name].tag(task.target.test))
+    assert score(task.target.test, predicted, kinds=["strict"]).micro().f1 > FLOOR
+    assert {entity.label for document in predicted for entity in document.entities} <= set(task.target.labels)
+
+
+@pytest.mark.parametrize("name", methods.names())
+def test_same_seed_same_predictions(name: str, task: Task, trained: dict[str, Any], tmp_path: Path) -> None:
+    quick = small(name)
+    if isinstance(quick, Supervised):
+        quick = replace(quick, training=replace(quick.training, epochs=1))
+    runs = [quick.fit(task, run=Run(tmp_path / str(i), seed=seed)) for i, seed in enumerate((3, 3, 4))]
+    first, second, other = (list(tagger.tag(task.target.dev)) for tagger in runs)
+    assert first == second
+    if isinstance(runs[0], NeuralTagger):
+        assert first != other
+
+
+@pytest.mark.parametrize("name", methods.names())
+def test_a_saved_bundle_tags_identically(name: str, task: Task, trained: dict[str, Any], tmp_path: Path) -> None:
+    bundle.save(trained[name], tmp_path / "bundle")
+    again = bundle.load(tmp_path / "bundle")
+    own = list(trained[name].tag(task.target.test, confidence=True))
+    theirs = list(again.tag(task.target.test, confidence=True))  # type: ignore[call-arg]
+    assert theirs == own
+    assert [e.score for d in theirs for e in d.entities] == [e.score for d in own for e in d.entities]
+    assert all(0 <= (e.score or 0) <= 1 and e.score is not None for d in own for e in d.entities)
+
+
+@pytest.mark.parametrize("name", methods.names())
+def test_corpora_are_untouched(name: str, task: Task, tmp_path: Path) -> None:
+    quick = small(name)
+    if isinstance(quick, Supervised):
+        quick = replace(quick, training=replace(quick.training, epochs=1))
+    before = copy.deepcopy(task)
+    quick.fit(task, run=Run(tmp_path, seed=1))
+    assert task == before
+
+
+@pytest.mark.parametrize("name", [n for n in methods.names() if issubclass(methods.get(n), Supervised)])
+def test_training_moves_every_parameter(name: str, task: Task, trained: dict[str, Any], tmp_path: Path) -> None:
+    tagger = trained[name]
+    assert isinstance(tagger, NeuralTagger)
+    torch.manual_seed(3)
+    fresh = tagger.architecture.encoder.build(tagger.vocabulary, tagger.encoder.forms.vectors)
+    for (label, after), before in zip(tagger.encoder.named_parameters(), fresh.parameters(), strict=True):
+        assert not torch.equal(after, before), label
+    crf = dict(tagger.head.named_parameters())
+    assert all(float(crf[f"crf.{part}"].detach().abs().max()) > 0 for part in ("start", "end", "transition"))
+
+
+def test_every_method_has_a_description_and_refuses_a_name_nobody_has() -> None:
+    assert all(len(methods.describe(name)) > 20 for name in methods.names())
+    with pytest.raises(Exception, match=r"unknown method 'retrian'; did you mean retrain\?"):
+        methods.get("retrian")

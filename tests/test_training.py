@@ -1,0 +1,140 @@
+"""A run killed at any moment ends in the same bytes; the loop's rules."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from transfuse.run import Run
+from transfuse.text import TransfuseError
+from transfuse.train import Training, fit
+
+CHILD = """
+import sys
+from pathlib import Path
+import torch
+torch.set_num_threads(1)
+from transfuse.recipe import make_recipe, run_recipe
+training = {"epochs": 3, "batch": 8, "average": 0.9}
+encoder = {"hidden": 12, "char_filters": 4, "recurrent_dropout": 0.2}
+recipe = make_recipe({
+    "data": {"target": "demo-cardiology", "sources": ["demo-neurology"], "share": 0.3, "limit": 60},
+    "method": {"name": "retrain", "architecture": {"encoder": encoder}, "training": training,
+               "source_training": training, "vectors": {"kind": "none"}},
+    "run": {"seed": 7},
+})
+run_recipe(recipe, Path(sys.argv[1]), checkpoint_seconds=0.05)
+"""
+
+
+def start(folder: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", CHILD, str(folder)], stderr=subprocess.PIPE)
+
+
+def finish(child: subprocess.Popen[bytes]) -> None:
+    _, error = child.communicate(timeout=120)
+    assert child.returncode == 0, error.decode()
+
+
+def test_killed_at_five_random_moments_it_ends_in_the_same_bytes(tmp_path: Path) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    began = time.monotonic()
+    finish(start(whole))
+    took = time.monotonic() - began
+    draw = random.Random(5)
+    kills = 0
+    while kills < 5:
+        child = start(killed)
+        # fresh checkpoints come quickly, so each life gets a little further than the one before it
+        time.sleep(took * draw.uniform(0.45, 0.85))
+        child.send_signal(signal.SIGKILL)
+        child.communicate()
+        kills += 1
+        if (killed / "done").exists():
+            break
+    finish(start(killed))
+    for name in ("bundle/weights.safetensors", "bundle/vocabulary.json", "scores.json"):
+        assert (whole / name).read_bytes() == (killed / name).read_bytes(), name
+    assert kills >= 2
+    assert any('"resumed"' in line for line in (killed / "records.jsonl").read_text().splitlines())
+
+
+def toy(tmp_path: Path, training: Training, **how: object) -> tuple[nn.Module, dict[str, object]]:
+    torch.manual_seed(0)
+    network = nn.Linear(2, 1)
+    batches = [torch.randn(4, 2) for _ in range(5)]
+
+    def objective(batch: Tensor) -> dict[str, Tensor]:
+        return {"fit": (network(batch) - batch.sum(1, keepdim=True)).square().mean()}
+
+    stage = Run(tmp_path).stage("toy")
+    return network, fit(network, objective, lambda epoch: batches, training, stage=stage, **how)  # type: ignore[arg-type]
+
+
+def test_best_epoch_is_restored(tmp_path: Path) -> None:
+    seen: list[Tensor] = []
+    scores = iter([0.1, 0.9, 0.3])
+    holder: list[nn.Module] = []
+
+    def evaluate() -> float:
+        seen.append(holder[0].weight.detach().clone())  # type: ignore[operator]
+        return next(scores)
+
+    torch.manual_seed(0)
+    network = nn.Linear(2, 1)
+    holder.append(network)
+    batch = torch.ones(4, 2)
+    stage = Run(tmp_path).stage("toy")
+    objective = lambda x: {"fit": network(x).square().mean()}  # noqa: E731
+    summary = fit(network, objective, lambda epoch: [batch], Training(epochs=3), stage=stage, evaluate=evaluate)
+    assert summary["best_epoch"] == 2
+    assert torch.equal(network.weight, seen[1])
+    assert not torch.equal(seen[1], seen[2])
+
+
+def test_patience_stops(tmp_path: Path) -> None:
+    scores = iter([0.5, 0.4, 0.4, 0.9])
+    _, summary = toy(tmp_path, Training(epochs=9, patience=2, schedule="constant"), evaluate=lambda: next(scores))
+    assert (summary["epochs"], summary["best_epoch"]) == (3, 1)
+
+
+def test_a_loss_that_is_not_finite_is_named(tmp_path: Path) -> None:
+    network = nn.Linear(2, 1)
+    stage = Run(tmp_path).stage("toy")
+
+    def objective(_: object) -> dict[str, Tensor]:
+        return {"crf": network.weight.sum(), "mmd": torch.tensor(float("nan"))}
+
+    with pytest.raises(TransfuseError, match=r"toy, epoch 1: the loss term 'mmd' is nan"):
+        fit(network, objective, lambda epoch: [1], Training(epochs=1), stage=stage)
+
+
+def test_terms_add_up_in_the_record(tmp_path: Path) -> None:
+    toy(tmp_path, Training(epochs=2))
+    epochs = Run(tmp_path).records("epoch")
+    assert [record["epoch"] for record in epochs] == [1, 2]
+    assert epochs[0]["losses"]["fit"] > epochs[1]["losses"]["fit"] > 0
+
+
+def test_average_is_the_moving_average(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = nn.Linear(1, 1, bias=False)
+    with torch.no_grad():
+        network.weight.fill_(1.0)
+    expected, weight = 1.0, 1.0
+    stage = Run(tmp_path).stage("toy")
+    training = Training(epochs=3, optimizer="sgd", rate=0.1, schedule="constant", average=0.5, clip=1e9)
+    fit(network, lambda x: {"w": network.weight.sum()}, lambda epoch: [1], training, stage=stage)
+    for step in range(1, 4):
+        weight -= 0.1
+        decay = min(0.5, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * weight
+    assert float(network.weight.detach()) == pytest.approx(expected)
