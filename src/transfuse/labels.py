@@ -206,10 +206,11 @@ class LabelMap:
             DataError: the file cannot be read or is no TOML.
         """
         try:
-            table = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
+            text = Path(path).read_text(encoding="utf-8-sig")
+            table = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             where = re.search(r"at line (\d+)", str(error))
-            raise DataError(str(error), path=str(path), line=int(where[1]) if where else 0) from None
+            raise DataError(str(error), path=str(path), line=int(where[1]) if where else text.count("\n") + 1) from None
         except UnicodeDecodeError:
             raise DataError("not UTF-8; save it as UTF-8", path=str(path)) from None
         except OSError as error:

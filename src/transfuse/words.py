@@ -36,9 +36,9 @@ _TRIM = regex.compile(rf"(?V1)[{BLANK}]*+(.*[^{BLANK}])", regex.DOTALL)
 
 ABBREVIATIONS = frozenset(
     """
-    al approx assoc ca cf ch chap conc corp cv dept diam dr ed eds e.g eg eq eqs equiv esp est etc ext f.sp fam fig figs
-    gen i.e ie i.m i.p i.v incl jr ltd max min mr mrs ms no nos nr obs p.o pp prof pt pts ref refs resp s.c sec sect ser
-    sp spp sr ssp st subsp suppl supp syn tab temp var vol vols vs viz wt
+    al approx assoc ca cf ch chap chr conc corp cv dept diam dr ed eds e.g eg eq eqs equiv esp est ext f.sp fig figs
+    i.e ie i.m i.p i.v incl jr ltd max min mr mrs ms no nos nr obs pp prof pt pts ref refs resp s.c sec sect ser
+    sp spp sr ssp st subsp suppl supp syn tab temp u.k u.s var ver viz vol vols vs wt
     """.split()  # noqa: SIM905
 )
 """Lower-case words whose full stop does not end a sentence, without that full stop."""
@@ -50,16 +50,16 @@ _OPENERS = frozenset(
     Whereas Which While With
     """.split()  # noqa: SIM905
 )
-"""What opens a sentence so often that it does so behind an abbreviation or a single capital, too."""
+"""What opens a sentence so often that it does so behind an abbreviation or a single letter, too."""
 
 _CLOSE = r"""[\)\]\}"'\u2019\u201D\u300D\u300F\uFF09\u3011\u300B]*+"""
 _END = regex.compile(
     rf"""(?V1)(?P<newline>[{_NEWLINE}])
     |[。！？；]++{_CLOSE}
-    |(?P<stop>[.!?]++){_CLOSE}(?=[{BLANK}]++(?P<next>[\p{{Lu}}\p{{Lt}}]\p{{L}}*+|\p{{Nd}}|[\(\[\{{"'\u2018\u201C<{_CJK}]))""",
+    |(?<![.!?])(?P<stop>[.!?]++){_CLOSE}(?=[{BLANK}]++(?P<next>[\p{{Lu}}\p{{Lt}}]\p{{L}}*+|\p{{Nd}}|[\(\[\{{"'\u2018\u201C<{_CJK}]))""",
     regex.VERBOSE,
 )
-_BEFORE = regex.compile(r"(?V1)(?r)(?:\p{L}|(?<=\p{L})\.(?=\p{L}))++")
+_BEFORE = regex.compile(rf"(?V1)(?r)(?<![^{BLANK}\(\[])(?:\p{{L}}|(?<=\p{{L}})\.(?=\p{{L}}))++")
 
 OVERLAP_POLICIES = ("longest", "first")
 """longest: the mention with most words stays, then the one that begins first; first: the one that begins first stays,
@@ -79,8 +79,9 @@ def words(text: str, start: int = 0, end: int | None = None) -> list[tuple[int, 
 def sentences(text: str, keep: Iterable[tuple[int, int]] = ()) -> list[tuple[int, int]]:
     """Half-open ranges that cover every character that is not blank, in order, without blanks at either end.
 
-    A line break ends a sentence, and so does a Chinese full stop, exclamation or question mark or semicolon; ``. ! ?``
-    do where a blank and then a capital, a digit or a bracket follow, unless the stop belongs to an abbreviation.
+    A line break ends a sentence, and so does a Chinese full stop, exclamation or question mark or semicolon. ``. ! ?``
+    do where a blank and then a capital, a digit or a bracket follow, unless the stop belongs to one of `ABBREVIATIONS`
+    or to a letter that stands alone (``J. Smith``, ``p. Arg5Gly``).
 
     Args:
         text: any text.
@@ -106,7 +107,7 @@ def _abbreviated(text: str, match: regex.Match[str]) -> bool:
     if not before or match["next"] in _OPENERS:
         return False
     word: str = before[0]
-    return word.lower() in ABBREVIATIONS or (len(word) == 1 and word.isupper())
+    return len(word) == 1 or word.lower() in ABBREVIATIONS
 
 
 def _merge(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
