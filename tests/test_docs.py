@@ -54,7 +54,7 @@ def test_every_module_has_a_place_in_the_reference():
     pages = "".join(page.read_text("utf-8") for page in PAGES if page.parent.name == "reference")
     named = re.findall(r"^::: transfuse\.(\w+)$", pages, re.MULTILINE)
     assert len(named) == len(set(named))
-    assert set(named) == modules
+    assert set(named) == modules - {"cli"}  # which is documented by what it does
 
 
 @pytest.mark.skipif(not util.find_spec("transfuse.cli"), reason="no command line yet")
