@@ -64,8 +64,8 @@ BROKEN: list[tuple[str, str, bytes, int, str]] = [
         "bioc-json",
         "length is text",
         (
-            b'{"documents": [{"id": "1", "passages": [{"offset": 0, "text": "ab", "annotations": [{"infons": {"type": "X"},'
-            b'"locations": [{"offset": 0, "length": "x"}]}]}]}]}'
+            b'{"documents": [{"id": "1", "passages": [{"offset": 0, "text": "ab", "annotations": '
+            b'[{"infons": {"type": "X"}, "locations": [{"offset": 0, "length": "x"}]}]}]}]}'
         ),
         1,
         '"length" of a location is a whole number',

@@ -94,13 +94,13 @@ def read(
         DataError: a line without its token or tag, a tag that is none of the scheme's, or, under the policy
             ``raise``, an illegal sequence.
     """
-    head = source.head().split("\n")[:2000]
+    head = [line for line in source.head().split("\n")[:2000] if not line.startswith(docstart)]
     cut = _Cutter(source, column, token, _SEPARATORS.get(separator, separator))
     glue = _joiner(joiner, [row[0] for row in map(cut.quietly, head) if row])
     if scheme == "auto":
         scheme = _scheme([row[1] for row in map(cut.quietly, head) if row])
     if level == "auto":
-        level = "document" if any(line.startswith(docstart) for line in head) else "sentence"
+        level = "document" if f"\n{docstart}" in "\n" + source.head() else "sentence"
     number, name, texts, entities = 0, "", list[str](), list[Entity]()
 
     def finish() -> Iterator[Document]:
@@ -257,6 +257,7 @@ def write(
     tokens: Literal["words", "blanks", "characters"] = "words",
     separator: Literal["tab", "blank"] = "tab",
     level: Level = "auto",
+    joiner: str = "auto",
     overlap: Literal["longest", "first"] = "longest",
 ) -> None:
     """Write tokens and tags.
@@ -265,20 +266,27 @@ def write(
         documents: what to write.
         out: where.
         losses: collects mentions that were snapped to tokens, cut at a line end, dropped because they overlap others or
-            hold no token, changed labels, and texts that cannot be put together again from their tokens.
+            hold no token, changed labels, and texts that ``joiner`` cannot put together again from their tokens.
         scheme: how tags spell mentions.
         tokens: ``words`` as the tagger sees them, with sentences split; what stands between ``blanks``, or single
             ``characters``, with a sentence a line of the text.
         separator: between token and tag.
         level: ``document`` writes ``-DOCSTART-`` lines; ``auto`` does so if the first document has several sentences.
+        joiner: what a reader will put between tokens; ``auto`` goes by the first document, as a reader does by the
+            head of the file.
         overlap: which of two overlapping mentions stays.
     """
-    mark, begun = "\t" if separator == "tab" else " ", False
+    mark, begun, glue = "\t" if separator == "tab" else " ", False, ""
     for document in documents:
-        parts = [part for part in _parts(document, tokens, losses) if part]
+        parts = [part for part in _parts(document, tokens) if part]
         if not parts:
             losses.add("skipped", "document without words", document=document.id)
             continue
+        written = [[document.text[a:b] for a, b in part] for part in parts]
+        if not begun:
+            glue = _joiner(joiner, [token for part in written for token in part])
+        if "\n".join(map(glue.join, written)) != document.text:
+            losses.add("altered", "white space is not kept", document=document.id)
         if level == "auto":
             level = "document" if len(parts) > 1 else "sentence"
         if not begun:
@@ -291,29 +299,23 @@ def write(
         labels = {entity.label: re.sub(_CUT[separator], "_", entity.label) for entity in document.entities}
         for old in (old for old, new in labels.items() if old != new):
             losses.add("altered", "label holds a separator", document=document.id, detail=old)
-        for part, spans in zip(parts, _spans(document, parts, overlap, losses), strict=True):
+        for part, spans in zip(written, _spans(document, parts, overlap, losses), strict=True):
             tags = encode([(a, b, labels[label]) for a, b, label in spans], len(part), scheme, counts=losses)
-            rows = zip(part, tags, strict=True)
-            out.write("".join(f"{document.text[a:b]}{mark}{tag}\n" for (a, b), tag in rows) + "\n")
+            out.write("".join(f"{token}{mark}{tag}\n" for token, tag in zip(part, tags, strict=True)) + "\n")
 
 
-def _parts(document: Document, tokens: str, losses: Losses) -> Iterator[list[tuple[int, int]]]:
-    """Tokens by sentence; what they cannot give back is counted once a document."""
-    text, altered = document.text, False
+def _parts(document: Document, tokens: str) -> Iterator[list[tuple[int, int]]]:
+    """Offsets of tokens, sentence by sentence."""
+    text = document.text
     if tokens == "words":
         ranges = sentences(text, [(entity.start, entity.end) for entity in document.entities])
-        whole = "\n".join(text[a:b] for a, b in ranges) == text
     else:
-        ranges, whole = [match.span() for match in re.finditer(r"[^\n]+", text)], not re.search(r"^\n|\n\n|\n\Z", text)
-    for a, b in ranges:
-        part = _tokens(text, a, b, tokens)
-        joiner = _joiner("auto", [text[c:d] for c, d in part])
-        altered |= joiner.join(text[c:d] for c, d in part) != text[a:b]
-        if any(text.startswith(_DOCSTART, c) for c, _ in part):
+        ranges = [match.span() for match in re.finditer(r"[^\n]+", text)]
+    for start, end in ranges:
+        part = _tokens(text, start, end, tokens)
+        if any(text.startswith(_DOCSTART, first) for first, _ in part):
             raise DataError(f"document {document.id}: a token that begins with {_DOCSTART} would start a document")
         yield part
-    if altered or not whole:
-        losses.add("altered", "white space is not kept", document=document.id)
 
 
 def _tokens(text: str, start: int, end: int, kind: str) -> list[tuple[int, int]]:

@@ -112,10 +112,9 @@ def write(documents: Iterable[Document], out: Writer, *, losses: Losses) -> None
         if name != document.id:
             losses.add("altered", "id holds a bar, a tab or a line break", document=document.id)
         title, _, abstract = document.text.partition("\n")
+        title = title if abstract else document.text
         if _flat(title) != title or _flat(abstract) != abstract:
             losses.add("altered", "line breaks became blanks", document=document.id)
-        if document.text.endswith("\n") and not abstract:
-            losses.add("altered", "line break at the end is gone", document=document.id)
         out.write(f"{name}|t|{_flat(title)}\n{name}|a|{_flat(abstract)}\n")
         for entity in document.entities:
             label = re.sub(r"[\t\r\n]", "_", entity.label)
