@@ -55,7 +55,7 @@ _OPENERS = frozenset(
 _CLOSE = r"""[\)\]\}"'\u2019\u201D\u300D\u300F\uFF09\u3011\u300B]*+"""
 _END = regex.compile(
     rf"""(?V1)(?P<newline>[{_NEWLINE}])
-    |[。！？；]++{_CLOSE}
+    |[。！？；]++{_CLOSE}[{_JOIN}]*+
     |(?<![.!?])(?P<stop>[.!?]++){_CLOSE}(?=[{BLANK}]++(?P<next>[\p{{Lu}}\p{{Lt}}]\p{{L}}*+|\p{{Nd}}|[\(\[\{{"'\u2018\u201C<{_CJK}]))""",
     regex.VERBOSE,
 )
