@@ -88,6 +88,7 @@ def test_words_on_either_side_of_a_blank_know_nothing_of_each_other(left: str, r
         ("コーヒーのDNA", "コ ー ヒ ー の DNA"),
         ("ab\u200bcd\ufeffef\u00a0gh\u3000ij\r\nkl", "ab cd ef gh ij kl"),
         ("E\u0301cole", "E\u0301cole"),
+        ("a+\u0301 \u0301b ♀️", "a +\u0301 \u0301 b ♀️"),
         ("", ""),
     ],
 )
@@ -109,6 +110,7 @@ def test_sentences_cover_the_text_and_leave_what_is_kept_whole(case: tuple[str, 
 
 
 @given(TEXTS)
+@example("a".join("\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029").join("bb"))
 def test_a_line_break_always_ends_a_sentence(text: str) -> None:
     assert not any(text[start:end].splitlines()[1:] for start, end in sentences(text))
 
@@ -144,6 +146,8 @@ def test_sentences_by_example(text: str) -> None:
 def test_what_is_kept_is_cut_at_its_end_but_not_inside() -> None:
     text = "It has G. Foo\nbar. Then more."
     assert [text[start:end] for start, end in sentences(text, [(7, 17)])] == ["It has G. Foo\nbar.", "Then more."]
+    assert sentences("好。坏。", [(0, 2), (2, 4)]) == [(0, 2), (2, 4)]
+    assert sentences("好。坏。", [(0, 3), (2, 4)]) == [(0, 4)]
 
 
 def test_abbreviations_are_written_as_they_are_looked_up() -> None:
