@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from transfuse.nn.lstm import BiLSTM, turn
+from transfuse.nn.lstm import BiLSTM
+from transfuse.nn.padding import turn
 
 LENGTHS = torch.tensor([6, 4, 4, 1])
 

@@ -15,7 +15,7 @@ from typing import Any, Protocol, Self, cast
 from transfuse.run import write_beside
 from transfuse.text import BundleError, Tagger
 
-__all__ = ["VERSION", "load", "save"]
+__all__ = ["VERSION", "describe", "load", "save"]
 
 VERSION = 1
 """Of the folder's format. Another version is refused, never guessed at."""

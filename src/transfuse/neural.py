@@ -20,6 +20,7 @@ from transfuse.architecture import Architecture, TagSet
 from transfuse.losses import Losses
 from transfuse.nn.encoder import Batch, Encoder
 from transfuse.nn.head import CRFHead, Head
+from transfuse.nn.padding import inside
 from transfuse.text import BundleError, Document, Entity
 from transfuse.vocabulary import FormTable, Vocabulary, places
 from transfuse.words import align, flatten, sentences, words
@@ -130,7 +131,7 @@ def collate(items: Sequence[Sentence], table: FormTable, tagset: TagSet, *, word
     if word_dropout:
         counts = table.vocabulary.counts[forms.trained]
         unknown = torch.rand(len(distinct)) < word_dropout / (word_dropout + counts)
-    steps = torch.arange(place.shape[1])[None] < lengths[:, None]
+    steps = inside(lengths, place.shape[1])
     tags = torch.zeros(place.shape, dtype=torch.long)
     tags[steps] = torch.tensor([tag for item in items for tag in item.tags])
     allowed = None
@@ -262,7 +263,7 @@ class NeuralTagger:
         for group in _groups(windows, 8_000):
             rows = [numbers[i][a:b] for i, a, b in group]
             lengths = torch.tensor([len(row) for row in rows])
-            steps = torch.arange(int(lengths[0]))[None] < lengths[:, None]
+            steps = inside(lengths, int(lengths[0]))
             place = torch.zeros(steps.shape, dtype=torch.long)
             place[steps] = torch.tensor([n for row in rows for n in row])
             states = self.encoder.run(self._kept.values(), place, lengths)

@@ -117,7 +117,7 @@ def read_corpus(encoding: Encoding, corpus: Corpus, tagset: TagSet, *, stage: St
 
 
 @dataclass(frozen=True)
-class Work:
+class _Work:
     """Sentences that become a batch when the step comes; they count as seen."""
 
     items: list[Sentence]
@@ -161,11 +161,11 @@ def train_head(
     network = encoding.architecture.network(encoding.encoder, head)
     word_dropout = encoding.architecture.encoder.word_dropout
 
-    def feed(epoch: int) -> list[Work]:
+    def feed(epoch: int) -> list[_Work]:
         seed = f"{stage.name}/{stage.seed}/{epoch}"
-        return [Work(b) for b in batches(items, size=training.batch, words_at_most=training.words, seed=seed)]
+        return [_Work(b) for b in batches(items, size=training.batch, words_at_most=training.words, seed=seed)]
 
-    def objective(work: Work) -> dict[str, Tensor]:
+    def objective(work: _Work) -> dict[str, Tensor]:
         batch = collate(work.items, encoding.table, tagset, word_dropout=word_dropout)
         return {"crf": head_loss(encoding.encoder, head, batch)}
 

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from transfuse.nn.forms import Forms
+from transfuse.nn.padding import inside
 from transfuse.text import BundleError
 
 __all__ = ["FormTable", "Vocabulary", "normalise", "places"]
@@ -204,7 +205,7 @@ def places(numbers: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor, Tensor]:
     lengths = torch.tensor([len(row) for row in numbers])
     flat = torch.tensor([number for row in numbers for number in row])
     distinct, inverse = torch.unique(flat, return_inverse=True)
-    steps = torch.arange(int(lengths[0]))[None] < lengths[:, None]
+    steps = inside(lengths, int(lengths[0]))
     padded = torch.zeros(steps.shape, dtype=torch.long)
     padded[steps] = inverse
     return distinct, padded, lengths

@@ -18,6 +18,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from transfuse.nn.padding import inside, still_running
+
 __all__ = ["CRF", "Lattice"]
 
 
@@ -57,15 +59,15 @@ class CRF(nn.Module):
         """
         parameters = (self.start, self.end, self.transition)
         legal = (self.legal_start, self.legal_end, self.legal_transition)
-        everything: Tensor = Partition.apply(emissions, *parameters, legal, lengths, None)  # type: ignore[no-untyped-call]
+        everything: Tensor = _Partition.apply(emissions, *parameters, legal, lengths, None)  # type: ignore[no-untyped-call]
         if allowed is None:
             return everything - self.score(emissions, lengths, tags)
-        known: Tensor = Partition.apply(emissions, *parameters, legal, lengths, allowed)  # type: ignore[no-untyped-call]
+        known: Tensor = _Partition.apply(emissions, *parameters, legal, lengths, allowed)  # type: ignore[no-untyped-call]
         return everything - known
 
     def score(self, emissions: Tensor, lengths: Tensor, tags: Tensor) -> Tensor:
         """The score of one path a sentence: ``[batch]``; shapes as in `loss`."""
-        steps = torch.arange(tags.shape[1], device=tags.device)[None] < lengths[:, None]
+        steps = inside(lengths, tags.shape[1])
         words = emissions.gather(2, tags[..., None]).squeeze(2) * steps
         moves = self.transition[tags[:, :-1], tags[:, 1:]] * steps[:, 1:]
         last = tags.gather(1, lengths[:, None] - 1).squeeze(1)
@@ -75,7 +77,7 @@ class CRF(nn.Module):
     def lattice(self, emissions: Tensor, lengths: Tensor) -> Lattice:
         """Everything that a confidence needs; shapes as in `loss`."""
         start, end, move = self._weights()
-        return forward_backward(emissions, lengths, start, end, move, None)
+        return _forward_backward(emissions, lengths, start, end, move, None)
 
     @torch.no_grad()
     def decode(self, emissions: Tensor, lengths: Tensor) -> Tensor:
@@ -89,7 +91,7 @@ class CRF(nn.Module):
         best = emissions[:, 0] + self.start.masked_fill(~self.legal_start, never)
         batch, time, tags = emissions.shape
         final = self.end.masked_fill(~self.legal_end, never)
-        alive = _alive(lengths, time)
+        alive = still_running(lengths, time)
         came_from = torch.zeros(time, batch, tags, dtype=torch.long, device=emissions.device)
         for t in range(1, time):
             n = alive[t]
@@ -154,7 +156,7 @@ class Lattice:
         return float(value * onward[torch.tensor(closed_by, device=onward.device)].sum())
 
 
-def forward_backward(
+def _forward_backward(
     emissions: Tensor, lengths: Tensor, start: Tensor, end: Tensor, move: Tensor, allowed: Tensor | None
 ) -> Lattice:
     """Scaled forward-backward (Rabiner 1989, section V.A).
@@ -172,7 +174,7 @@ def forward_backward(
             nats apart.
     """
     batch, time, tags = emissions.shape
-    alive = _alive(lengths, time)
+    alive = still_running(lengths, time)
     highest = emissions.amax(-1, keepdim=True)
     weight = (emissions - highest).double().exp()
     if allowed is not None:
@@ -190,7 +192,7 @@ def forward_backward(
         scale[t, :n] = total
     rows = torch.arange(batch, device=lengths.device)
     closing = (forward[lengths - 1, rows] * end).sum(-1)
-    steps = torch.arange(time, device=lengths.device)[:, None] < lengths
+    steps = inside(lengths, time).T
     log_partition = scale.squeeze(-1).log().sum(0) + closing.log() + (highest.squeeze(-1).T * steps).double().sum(0)
     if not torch.isfinite(log_partition).all():
         raise FloatingPointError("no tag path has any weight: scores are not finite or the constraints contradict")
@@ -208,7 +210,7 @@ def forward_backward(
     return Lattice(log_partition, forward.transpose(0, 1), backward.transpose(0, 1), arriving.transpose(0, 1), move)
 
 
-class Partition(torch.autograd.Function):
+class _Partition(torch.autograd.Function):
     """log Z with its gradient: the marginals of tags, of transitions, of starts and of ends."""
 
     @staticmethod
@@ -224,7 +226,7 @@ class Partition(torch.autograd.Function):
     ) -> Tensor:
         """See `CRF.loss`: ``[batch]``."""
         begin, close, move = (x.double().exp() * mask for x, mask in zip((start, end, transition), legal, strict=True))
-        lattice = forward_backward(emissions, lengths, begin, close, move, allowed)
+        lattice = _forward_backward(emissions, lengths, begin, close, move, allowed)
         ctx.save_for_backward(lattice.forward, lattice.backward, lattice.arriving, lattice.move, lengths)
         ctx.dtype = emissions.dtype
         return lattice.log_partition.to(emissions.dtype)
@@ -242,9 +244,3 @@ class Partition(torch.autograd.Function):
         last = marginal[rows, lengths - 1].sum(0)
         out = (marginal, marginal[:, 0].sum(0), last, pairs)
         return *(g.to(ctx.dtype) for g in out), None, None, None
-
-
-def _alive(lengths: Tensor, time: int) -> list[int]:
-    """How many sentences, longest first, still run at each step."""
-    counts: list[int] = (lengths.cpu()[None] > torch.arange(time)[:, None]).sum(1).tolist()
-    return counts

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from transfuse.nn.crf import CRF
+from transfuse.nn.padding import inside
 
 __all__ = ["CRFHead", "Head", "SoftmaxHead"]
 
@@ -60,11 +61,11 @@ class SoftmaxHead(Head):
             known = logs.gather(2, tags[..., None]).squeeze(2)
         else:
             known = logs.masked_fill(~allowed, -torch.inf).logsumexp(-1)
-        steps = torch.arange(tags.shape[1], device=tags.device)[None] < lengths[:, None]
+        steps = inside(lengths, tags.shape[1])
         return -known.masked_fill(~steps, 0).sum(1)
 
     def decode(self, states: Tensor, lengths: Tensor) -> Tensor:
         """See `Head.decode`."""
         tags: Tensor = self.projection(states).argmax(-1)
-        steps = torch.arange(tags.shape[1], device=tags.device)[None] < lengths[:, None]
+        steps = inside(lengths, tags.shape[1])
         return tags * steps

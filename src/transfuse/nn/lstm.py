@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from transfuse.nn.padding import still_running, turn
+
 __all__ = ["BiLSTM"]
 
 
@@ -60,7 +62,7 @@ class BiLSTM(nn.Module):
             mask = torch.empty(2, batch, self.hidden, dtype=inputs.dtype, device=inputs.device)
             mask.bernoulli_(1 - self.recurrent_dropout).div_(1 - self.recurrent_dropout)
         alive = still_running(lengths, time)
-        states: Tensor = Recurrence.apply(gates, self.weight_hidden, mask, alive)  # type: ignore[no-untyped-call]
+        states: Tensor = _Recurrence.apply(gates, self.weight_hidden, mask, alive)  # type: ignore[no-untyped-call]
         return torch.cat([states[0], states[1][turned, rows]], -1).transpose(0, 1)
 
     def project(self, inputs: Tensor) -> Tensor:
@@ -89,23 +91,11 @@ class BiLSTM(nn.Module):
         cell = table.new_zeros(2, batch, self.hidden)
         for step in range(time):
             gate = gates(step, alive[step])
-            cell = advance(gate, states, cell, self.weight_hidden, None, step)
+            cell = _advance(gate, states, cell, self.weight_hidden, None, step)
         return torch.cat([states[0], states[1][turned, rows]], -1).transpose(0, 1)
 
 
-def turn(lengths: Tensor, time: int) -> Tensor:
-    """Positions that reverse each sentence and leave its padding where it is: ``[time, batch]``; its own inverse."""
-    steps = torch.arange(time, device=lengths.device)[:, None]
-    return torch.where(steps < lengths, lengths - 1 - steps, steps)
-
-
-def still_running(lengths: Tensor, time: int) -> list[int]:
-    """How many sentences, longest first, still run at each step."""
-    counts: list[int] = (lengths.cpu()[None] > torch.arange(time)[:, None]).sum(1).tolist()
-    return counts
-
-
-def advance(gate: Tensor, states: Tensor, cell: Tensor, weight: Tensor, mask: Tensor | None, step: int) -> Tensor:
+def _advance(gate: Tensor, states: Tensor, cell: Tensor, weight: Tensor, mask: Tensor | None, step: int) -> Tensor:
     """One step of both directions, without gradient.
 
     Args:
@@ -131,8 +121,8 @@ def advance(gate: Tensor, states: Tensor, cell: Tensor, weight: Tensor, mask: Te
     return after
 
 
-class Recurrence(torch.autograd.Function):
-    """`advance` with its gradient written out."""
+class _Recurrence(torch.autograd.Function):
+    """`_advance` with its gradient written out."""
 
     @staticmethod
     def forward(ctx: Any, gates: Tensor, weight: Tensor, mask: Tensor | None, alive: list[int]) -> Tensor:
@@ -142,7 +132,7 @@ class Recurrence(torch.autograd.Function):
         cells = torch.zeros_like(states)
         cell = cells[:, 0]
         for step, count in enumerate(alive):
-            cell = advance(gates[:, step, :count], states, cell, weight, mask, step)
+            cell = _advance(gates[:, step, :count], states, cell, weight, mask, step)
             cells[:, step, :count] = cell
         ctx.save_for_backward(states, cells, gates, weight, *(() if mask is None else (mask,)))
         ctx.alive = alive
