@@ -15,7 +15,7 @@ from transfuse.losses import Losses
 from transfuse.published import hold_out
 from transfuse.text import ConfigError, Corpus, DataError, Document, LabelError, Task
 
-__all__ = ["Data", "build_task", "corpus_hash", "resolve"]
+__all__ = ["Data", "build_task", "corpus_hash", "raw_documents", "resolve"]
 
 _SPLIT_NAMES = {"train": ("train",), "dev": ("dev", "devel", "valid", "validation"), "test": ("test",)}
 
@@ -161,7 +161,7 @@ def build_task(data: Data, *, seed: int) -> tuple[Task, dict[str, Any]]:
             source = source.sample(data.limit / len(source.train), seed=seed)
         facts["sources"].append({**_facts(source), "removed": removed})
         sources.append(source)
-    raw = [_strip(d) for spec in data.raw for d in _raw(spec)]
+    raw = [_strip(d) for spec in data.raw for d in raw_documents(spec)]
     if data.share < 1:
         kept = target.sample(data.share, seed=seed)
         labelled = {document.id for document in kept.train}
@@ -171,7 +171,16 @@ def build_task(data: Data, *, seed: int) -> tuple[Task, dict[str, Any]]:
     return Task(target, tuple(sources), tuple(raw)), facts
 
 
-def _raw(spec: str) -> Iterable[Document]:
+def raw_documents(spec: str) -> Iterable[Document]:
+    """Text to read without its labels.
+
+    Args:
+        spec: a registered collection, a path, or ``format:path``.
+
+    Raises:
+        ConfigError: an unknown format, or options that cannot be read.
+        DataError: see `resolve`.
+    """
     if spec in corpora.raw_names():
         return corpora.raw(spec)
     format_name, options, path = formats.parse_spec(spec)

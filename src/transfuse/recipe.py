@@ -19,7 +19,7 @@ from typing import Any, TypeVar, cast, get_type_hints
 import tomli_w
 from pydantic import TypeAdapter, ValidationError
 
-from transfuse import bundle, methods
+from transfuse import bundle, formats, methods
 from transfuse.card import model_card
 from transfuse.data import Data, build_task
 from transfuse.run import Run, environment
@@ -230,7 +230,7 @@ def run_recipe(
     task, facts = build_task(recipe.data, seed=recipe.seed)
     run.record("data", **facts)
     tagger = recipe.method.fit(task, run=run)
-    scores = score_splits(tagger, task)
+    scores = score_splits(tagger, task, predictions=folder / "predictions")
     trained = run.records("trained")
     selection = str(trained[-1].get("selection", "")) if trained else ""
     facts |= {"method": recipe.name, "seed": recipe.seed, "selection": selection, "scores": scores}
@@ -240,15 +240,24 @@ def run_recipe(
     return scores
 
 
-def score_splits(tagger: Tagger, task: Task) -> dict[str, Any]:
-    """All kinds of scores on dev and, once, on test."""
+def score_splits(tagger: Tagger, task: Task, *, predictions: Path | None = None) -> dict[str, Any]:
+    """All kinds of scores on dev and, once, on test.
+
+    Args:
+        tagger: what to score.
+        task: whose target to score it on.
+        predictions: folder for what was found, as ``dev.jsonl`` and ``test.jsonl``; None to keep it nowhere.
+    """
     target = task.target
-    splits = {"dev": target.dev, "test": target.test}
-    return {
-        name: score(documents, tagger.tag(documents), target.labels).to_dict()
-        for name, documents in splits.items()
-        if documents
-    }
+    scores = {}
+    for name, documents in {"dev": target.dev, "test": target.test}.items():
+        if documents:
+            found = tuple(tagger.tag(documents))
+            scores[name] = score(documents, found, target.labels).to_dict()
+            if predictions:
+                predictions.mkdir(exist_ok=True)
+                formats.write(found, predictions / f"{name}.jsonl", "jsonl")
+    return scores
 
 
 def read_scores(folder: Path) -> dict[str, Any]:

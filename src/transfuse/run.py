@@ -1,7 +1,7 @@
 """The run folder: records that only grow, checkpoints, and what the run was made with.
 
 ``recipe.toml`` what was asked, ``environment.json`` what it ran on, ``records.jsonl`` what happened, ``checkpoint/``
-where it stands, ``scores.json`` and ``bundle/`` what came out, and ``done``, written last.
+where it stands, ``scores.json``, ``predictions/`` and ``bundle/`` what came out, and ``done``, written last.
 """
 
 from __future__ import annotations
