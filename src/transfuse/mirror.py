@@ -286,7 +286,10 @@ def _retrieve(address: str, known: str | None, folder: Path, archive: str) -> Pa
             path=address,
         ) from None
     except (RequestException, OSError) as error:
-        reason = getattr(getattr(error, "response", None), "reason", None) or type(error).__name__
+        reason = type(error).__name__
+        if isinstance(error, RequestException) and error.response is not None:
+            reason = f"{error.response.status_code} {error.response.reason}"
+            error.response.close()
         raise DataError(
             f"cannot be downloaded ({reason}): connect to the network, "
             f"or set TRANSFUSE_MIRROR to a folder that holds {archive}.tar.xz",

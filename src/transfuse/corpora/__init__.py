@@ -1,6 +1,7 @@
 """Published corpora by name: one file each, found by being there.
 
-A file declares ``CORPORA``, the variants of one corpus, or ``TEXTS``, collections without annotation.
+A file declares ``CORPORA``, the variants of one corpus, or ``TEXTS``, collections without annotation. The split lists
+of HUNER are not among them: they hold identifiers alone.
 """
 
 from __future__ import annotations

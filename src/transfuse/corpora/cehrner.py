@@ -54,6 +54,9 @@ CORPORA = (
                 'conll[scheme=BIO,separator=blank,joiner="none"]',
             ),
         },
-        notes=("A record is a whole text, often of several hundred characters.",),
+        notes=(
+            "15.6 % of the test sentences and 4.9 % of the dev sentences stand in train.",
+            "A record is a whole text, often of several hundred characters.",
+        ),
     ),
 )

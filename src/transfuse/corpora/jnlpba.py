@@ -42,7 +42,8 @@ CORPORA = (
                 "from this train."
             ),
             "Documents carry MEDLINE ids, not PMIDs; three are doubled under '<id>-2'.",
-            "104 test sentences stand in train. 99.4 % of the BioNLP09 test sentences stand in train.",
+            "Ten test documents are in train under the same id; 104 test sentences stand in train.",
+            "99.4 % of the BioNLP09 test sentences stand in train.",
             "Text is PubMed's mapped to ASCII and fitted to the tokens of the task.",
         ),
     ),

@@ -52,6 +52,6 @@ CORPORA = (
                 'conll[scheme=BMES,separator=blank,joiner="none"]',
             ),
         },
-        notes=("Two M-ORG after O in train are repaired.",),
+        notes=("Four mentions with illegal tags (two of them M-ORG after O) are repaired.",),
     ),
 )
