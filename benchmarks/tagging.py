@@ -16,11 +16,11 @@ import torch
 
 from transfuse import bundle, corpora
 from transfuse.methods.target_only import TargetOnly
-from transfuse.recipe import load_recipe
+from transfuse.recipe import find_recipe, load_recipe
 from transfuse.run import Run
 from transfuse.text import Task
 
-RECIPE = Path(__file__).parent.parent / "recipes" / "ground" / "ncbi-disease.toml"
+RECIPE = "ground/ncbi-disease"
 EPOCHS, PASSES = 2, 5
 
 
@@ -28,7 +28,7 @@ def main() -> None:
     """Print sentences a CPU second."""
     torch.set_num_threads(1)
     corpus = corpora.load("ncbi-disease", canonical=True)
-    method = load_recipe(RECIPE).method
+    method = load_recipe(find_recipe(RECIPE)).method
     assert isinstance(method, TargetOnly)
     method = replace(method, training=replace(method.training, epochs=EPOCHS))
     run = Run(Path(tempfile.mkdtemp()))

@@ -64,7 +64,7 @@ class BiLSTMEncoder:
         kind: ``bilstm``.
         hidden: units a direction.
         word_width: columns of the trained word vectors where none are given.
-        train_words: add a trained correction to the given vectors.
+        word_rate: factor on the learning rate of the correction that is added to given vectors; 0 keeps them as they are.
         characters: ``cnn`` (Ma & Hovy 2016), ``lstm`` (Lample et al. 2016) or ``none``.
         char_width: of a character's vector.
         char_filters: filters of each width, or units a direction.
@@ -80,7 +80,7 @@ class BiLSTMEncoder:
     kind: Literal["bilstm"] = "bilstm"
     hidden: int = 128
     word_width: int = 100
-    train_words: bool = True
+    word_rate: float = 1.0
     characters: Literal["cnn", "lstm", "none"] = "cnn"
     char_width: int = 25
     char_filters: int = 30
@@ -114,7 +114,7 @@ class BiLSTMEncoder:
             buckets=vocabulary.buckets,
             feature_width=self.feature_width,
         )
-        if not self.train_words and vectors.shape[1]:
+        if not self.word_rate and vectors.shape[1]:
             forms.correction.weight.requires_grad_(False)
         return Encoder(
             forms,

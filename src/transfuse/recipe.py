@@ -26,7 +26,20 @@ from transfuse.run import Run, environment
 from transfuse.score import score
 from transfuse.text import ConfigError, DataError, Tagger, Task
 
-__all__ = ["Published", "Recipe", "load_recipe", "make_recipe", "override", "read_scores", "run_recipe", "score_splits"]
+__all__ = [
+    "Published",
+    "Recipe",
+    "find_recipe",
+    "load_recipe",
+    "make_recipe",
+    "override",
+    "read_scores",
+    "run_recipe",
+    "score_splits",
+    "shipped_recipes",
+]
+
+SHIPPED = Path(__file__).parent / "recipes"
 
 T = TypeVar("T")
 Watch = Callable[[str, float], None]
@@ -88,6 +101,19 @@ def _without_none(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _without_none(item) for key, item in value.items() if item is not None}
     return value
+
+
+def find_recipe(name: str) -> Path:
+    """The file of a recipe: a path, or the name of one that is shipped, as ``ground/ncbi-disease``."""
+    path, shipped = Path(name), SHIPPED / f"{name}.toml"
+    if path.is_file() or not shipped.is_file():
+        return path
+    return shipped
+
+
+def shipped_recipes() -> tuple[str, ...]:
+    """The names of all recipes that are shipped, sorted."""
+    return tuple(sorted(path.relative_to(SHIPPED).with_suffix("").as_posix() for path in SHIPPED.rglob("*.toml")))
 
 
 def load_recipe(path: Path, *, changes: Iterable[str] = ()) -> Recipe:

@@ -136,7 +136,7 @@ def train_head(
     training: Training,
     *,
     stage: Stage,
-    groups: Iterable[dict[str, Any]] | None = None,
+    frozen: Iterable[str] = (),
 ) -> dict[str, Any]:
     """Train the encoder with one head on a corpus' training split, choosing the epoch on its development split.
 
@@ -147,7 +147,7 @@ def train_head(
         corpus: what to learn.
         training: the loop.
         stage: its part of the run.
-        groups: see `transfuse.train.fit`.
+        frozen: layer groups that keep their weights.
 
     Returns:
         What `transfuse.train.fit` does.
@@ -171,6 +171,7 @@ def train_head(
 
     tagger = encoding.tagger(head, tagset, corpus.labels)
     evaluate = (lambda: dev_score(tagger, corpus.dev)) if corpus.dev else None
+    groups = parameter_groups(encoding, head, frozen=frozen)
     summary = fit(network, objective, feed, training, stage=stage, evaluate=evaluate, groups=groups)
     stage.record("trained", corpus=corpus.name, **summary)
     return summary
@@ -187,25 +188,24 @@ def dev_score(tagger: Tagger, documents: Sequence[Document]) -> float:
     return scoring.score(documents, tagger.tag(documents), tagger.labels, kinds=("strict",)).micro().f1
 
 
-def parameter_groups(
-    encoding: Encoding, head: Head, *, frozen: Iterable[str] = (), factors: dict[str, float] | None = None
-) -> Iterator[dict[str, Any]]:
+def parameter_groups(encoding: Encoding, head: Head, *, frozen: Iterable[str] = ()) -> Iterator[dict[str, Any]]:
     """Parameters by layer group for the optimiser, without those of frozen groups.
 
     Args:
         encoding: the encoder.
         head: its head.
         frozen: names from `transfuse.architecture.LAYERS` that keep their weights.
-        factors: a factor on the rate, a layer group; 1 where there is none.
     """
     network = encoding.architecture.network(encoding.encoder, head)
     by_layer: dict[str, list[Tensor]] = {}
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
             by_layer.setdefault(layer_of(name), []).append(parameter)
+    given = encoding.encoder.forms.vectors.shape[1] > 0
     for layer, parameters in by_layer.items():
         if layer not in frozen:
-            yield {"params": parameters, "factor": (factors or {}).get(layer, 1.0)}
+            factor = encoding.architecture.encoder.word_rate if layer == "words" and given else 1.0
+            yield {"params": parameters, "factor": factor}
 
 
 def set_dropout(encoding: Encoding, share: float) -> None:

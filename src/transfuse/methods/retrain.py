@@ -15,7 +15,6 @@ from transfuse.supervised import (
     Supervised,
     copy_head,
     new_encoding,
-    parameter_groups,
     set_dropout,
     train_head,
 )
@@ -74,8 +73,7 @@ class Retrain(Supervised):
         moved = copy_head(*before, head, tagset, self.transfer)
         stage = run.stage("target")
         stage.record("transferred", layers=self.transfer, frozen=self.frozen, tags=moved, fresh=_rest(tagset, moved))
-        groups = parameter_groups(encoding, head, frozen=self.frozen)
-        train_head(encoding, head, tagset, task.target, self.training, stage=stage, groups=groups)
+        train_head(encoding, head, tagset, task.target, self.training, stage=stage, frozen=self.frozen)
         return encoding.tagger(head, tagset)
 
     def _start_afresh(self, encoding: Encoding, fresh: dict[str, torch.Tensor]) -> None:
@@ -93,7 +91,7 @@ def _rest(tagset: TagSet, moved: Sequence[str]) -> list[str]:
 def _giorgi_bader() -> Retrain:
     """Section 2.1.1: a sentence a step, frozen vectors, 25-d characters; source training is kept from converging."""
     encoder = BiLSTMEncoder(
-        hidden=100, train_words=False, word_width=200, characters="lstm", char_width=25, char_filters=25, dropout=0.5
+        hidden=100, word_rate=0.0, word_width=200, characters="lstm", char_width=25, char_filters=25, dropout=0.5
     )
     target = Training(epochs=100, batch=1, optimizer="sgd", rate=0.005, schedule="constant", patience=10)
     return Retrain(
