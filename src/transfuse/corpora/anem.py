@@ -91,6 +91,9 @@ CORPORA = (
                 "conll[scheme=BIO,separator=tab,pseudo=true,joiner=blank]",
             ),
         },
-        notes=("The tokens <ALL> and </ALL> around every sentence are no text and are left out.",),
+        notes=(
+            "Train only.",
+            "The tokens <ALL> and </ALL> around every sentence are no text and are left out.",
+        ),
     ),
 )

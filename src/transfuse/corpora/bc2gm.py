@@ -130,6 +130,7 @@ CORPORA = (
             ),
         },
         notes=(
+            "Published without a development split.",
             "14,499 lines in the files of train, 33 of which are there twice.",
             (
                 "Not a corpus to train on: several alternatives may belong to one mention of bc2gm-original, "

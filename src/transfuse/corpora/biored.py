@@ -71,6 +71,7 @@ CORPORA = (
         },
         notes=(
             "28 of the 16,884 mentions did not survive the conversion to tokens.",
+            "Train only.",
             "The tokens <ALL> and </ALL> around every sentence are no text and are left out.",
         ),
     ),

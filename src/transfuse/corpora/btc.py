@@ -44,7 +44,7 @@ CORPORA = (
             ),
         },
         notes=(
-            "All sections stand in train: its authors name sections (a, b, e, f, g, h), not splits.",
+            "All sections stand in train, since its authors name sections (a, b, e, f, g, h), not splits.",
             "9,551 tweets were published, 9,339 are in the files; one of them is nothing but an empty token.",
             "Tweets remain subject to the terms of Twitter.",
         ),
