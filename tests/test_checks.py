@@ -231,6 +231,16 @@ class TestWithoutOverlap:
         assert removed == {"by_id": 1, "by_text": 1}
         assert [d.id for d in left.train] == ["8000"]
 
+    @pytest.mark.parametrize("cut_source", [True, False])
+    def test_splitters_that_disagree_hide_nothing(self, cut_source: bool) -> None:
+        both = f"{running(sentence(1))} {running(sentence(2))}"
+        lines = [*cut("x", range(10, 20)), Document("x/99", both)]
+        whole = [Document("7000", f"Before that. {both} After it."), *articles(range(30, 36), 8000)]
+        source, target = (lines, whole) if cut_source else (whole, lines)
+        left, removed = without_overlap(corpus("a", train=source), corpus("b", test=target))
+        assert removed == {"by_id": 0, "by_text": 1}
+        assert not {"x/99", "7000"} & {d.id for d in left.train}
+
     def test_a_target_without_dev_and_test_takes_nothing(self) -> None:
         source = corpus("a", train=cut("train", range(5)))
         assert without_overlap(source, replace(source, name="b")) == (source, {"by_id": 0, "by_text": 0})
