@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,7 @@ BROKEN: list[tuple[str, str, bytes, int, str]] = [
     ),
     ("jsonl", "empty", b'{"text": "ab", "entities": [{"start": 1, "end": 1, "label": "X"}]}\n', 1, "from 1 to 1"),
     ("jsonl", "score", b'{"text": "a", "entities": [{"start": 0, "end": 1, "label": "X", "score": 2}]}', 1, "score"),
+    ("jsonl", "bool", b'{"text": "ab", "entities": [{"start": true, "end": 2, "label": "X"}]}', 1, "not true"),
     ("jsonl", "label", b'{"text": "a", "entities": [{"start": 0, "end": 1, "label": ""}]}', 1, "no label"),
     ("jsonl", "unknown", b'{"text": "ab", "unknown": [[0, 9]]}\n', 1, "unknown range [0, 9)"),
     ("jsonl", "half a pair", GOOD + b'{"text": "a\\ud83d"}\n', 2, "half a surrogate pair"),
@@ -184,6 +186,11 @@ def test_half_a_surrogate_pair_is_not_written(tmp_path: Path) -> None:
         with pytest.raises(DataError):
             write([Document("a", "b\ud83dc")], tmp_path / "out", format)
         assert not list(tmp_path.iterdir())
+
+
+def test_half_a_surrogate_pair_in_a_handle_of_text_is_not_read() -> None:
+    with pytest.raises(DataError, match=r"^<handle>:2: "):
+        list(read(io.StringIO('\n{"text": "a\ud83d"}'), "jsonl"))
 
 
 def test_plain_text_is_not_written(tmp_path: Path) -> None:

@@ -161,6 +161,9 @@ def test_labels_may_hang_on_an_underscore() -> None:
 def test_the_first_of_several_labels_is_taken_and_the_cell_counted() -> None:
     found, lost = _read("a\tB-x,B-y\nb\tI-x,I-y\nc\tO\n")
     assert _mentions(found) == [("a b", "x")] and lost == {"altered: several labels in one cell": 2}
+    losses = Losses()
+    list(read(io.StringIO("a\tO\n\nb\tO\nc\tB-x,B-y\n"), "conll", losses=losses))
+    assert [loss.line for loss in losses] == [4]
 
 
 def test_pseudo_tokens_are_taken_off_on_request() -> None:

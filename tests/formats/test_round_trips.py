@@ -255,3 +255,36 @@ def test_our_own_lines_are_what_the_documentation_says() -> None:
         "entities": [{"start": 2, "end": 6, "label": "Gene", "score": 0.5}],
         "unknown": [[0, 1]],
     }
+
+
+@pytest.mark.parametrize("format", ["brat", "conll", "jsonl", "pubtator"])
+def test_a_text_that_begins_with_a_byte_order_mark_keeps_it(format: str, tmp_path: Path) -> None:
+    found = [Document("\ufeffa" if format == "pubtator" else "a", "\ufeff b", (Entity(2, 3, "X"),))]
+    write(found, tmp_path / "out", format, **({"tokens": "blanks"} if format == "conll" else {}))
+    again = list(read(tmp_path / "out", format))
+    assert [(document.text, document.entities) for document in again] == [("\ufeff b", (Entity(2, 3, "X"),))]
+    assert format != "pubtator" or again == found
+
+
+def test_pubtator_keeps_a_mention_that_is_the_line_break_at_the_end() -> None:
+    again, lost, _ = _again([Document("a", "b\n", (Entity(1, 2, "X"),))], "pubtator")
+    assert again == [Document("a", "b ", (Entity(1, 2, "X"),))] and lost.counts == {
+        "altered: line breaks became blanks": 1
+    }
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
+def test_brat_cuts_line_ends_off_a_mention_and_says_so(end: str, tmp_path: Path) -> None:
+    lost, document = Losses(), Document("a", f"b{end}c", (Entity(0, 1 + len(end), "X"), Entity(1, 1 + len(end), "Y")))
+    write([document], tmp_path / "out", "brat", losses=lost)
+    assert list(read(tmp_path / "out")) == [Document("a", f"b{end}c", (Entity(0, 1, "X"),))]
+    assert lost.counts == {"snapped: line break at the end of a mention": 1, "dropped: mention of line breaks alone": 1}
+
+
+def test_brat_makes_file_names_of_any_id_and_says_so(tmp_path: Path) -> None:
+    lost, ids = Losses(), ["A", "a", "../../x", "/etc/x", "", "CON:1", "y" * 300, "..", "a\\b"]
+    write([Document(name, "b") for name in ids], tmp_path / "out", "brat", losses=lost)
+    again = [document.id for document in read(tmp_path / "out", "brat")]
+    assert len({name.casefold() for name in again}) == len(ids)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert lost.counts == {"altered: id is no file name": len(ids) - 1}
