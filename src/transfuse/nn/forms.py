@@ -60,15 +60,18 @@ class CharCNN(nn.Module):
         self.width = filters * len(widths)
 
     def forward(self, chars: Tensor) -> Tensor:
-        """``[forms, length] -> [forms, width]``."""
+        """``[forms, length] -> [forms, width]``; padding takes no part in any maximum."""
+        lengths = (chars != 0).sum(1, keepdim=True)
         widest = max(self.widths)
         if chars.shape[1] < widest:
             chars = nn.functional.pad(chars, (0, widest - chars.shape[1]))
         vectors = self.embedding(chars)
+        starts = torch.arange(chars.shape[1], device=chars.device)[None]
         pooled = []
         for span, layer in zip(self.widths, self.filters, strict=True):
-            windows = vectors.unfold(1, span, 1).transpose(2, 3).flatten(2)
-            pooled.append(layer(windows).amax(1))
+            windows = layer(vectors.unfold(1, span, 1).transpose(2, 3).flatten(2))
+            outside = starts[:, : windows.shape[1]] > (lengths - span).clamp(min=0)
+            pooled.append(windows.masked_fill(outside[..., None], -torch.inf).amax(1))
         return torch.cat(pooled, -1).relu()
 
 
