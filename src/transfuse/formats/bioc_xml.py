@@ -74,7 +74,6 @@ def read(
                 if event == "end" and element.tag == "document":
                     number += 1
                     yield _Reader(source, losses, label).document(build, element, f"{source.stem}/{number}")
-                    element.clear()
                     while element.getprevious() is not None:
                         del element.getparent()[0]
     except etree.XMLSyntaxError as fault:
