@@ -64,7 +64,7 @@ class BiLSTMEncoder:
         kind: ``bilstm``.
         hidden: units a direction.
         word_width: columns of the trained word vectors where none are given.
-        word_rate: factor on the learning rate of the correction that is added to given vectors; 0 keeps them as they are.
+        word_rate: factor on the learning rate of the correction that is added to given vectors; 0 leaves them fixed.
         characters: ``cnn`` (Ma & Hovy 2016), ``lstm`` (Lample et al. 2016) or ``none``.
         char_width: of a character's vector.
         char_filters: filters of each width, or units a direction.
@@ -80,7 +80,7 @@ class BiLSTMEncoder:
     kind: Literal["bilstm"] = "bilstm"
     hidden: int = 128
     word_width: int = 100
-    word_rate: float = 1.0
+    word_rate: float = 0.2
     characters: Literal["cnn", "lstm", "none"] = "cnn"
     char_width: int = 25
     char_filters: int = 30
@@ -90,7 +90,7 @@ class BiLSTMEncoder:
     dropout: float = 0.5
     recurrent_dropout: float = 0.0
     variational: bool = False
-    word_dropout: float = 0.25
+    word_dropout: float = 1.0
 
     def __post_init__(self) -> None:
         for name in ("dropout", "recurrent_dropout"):

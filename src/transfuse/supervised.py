@@ -162,8 +162,12 @@ def train_head(
     word_dropout = encoding.architecture.encoder.word_dropout
 
     def feed(epoch: int) -> list[_Work]:
-        seed = f"{stage.name}/{stage.seed}/{epoch}"
-        return [_Work(b) for b in batches(items, size=training.batch, words_at_most=training.words, seed=seed)]
+        found: list[_Work] = []
+        while not found or len(found) < training.steps:
+            seed = f"{stage.name}/{stage.seed}/{epoch}/{len(found)}"
+            order = batches(items, size=training.batch, words_at_most=training.words, seed=seed)
+            found += [_Work(batch) for batch in order]
+        return found
 
     def objective(work: _Work) -> dict[str, Tensor]:
         batch = collate(work.items, encoding.table, tagset, word_dropout=word_dropout)

@@ -37,7 +37,8 @@ class Training:
     """How a network is trained.
 
     Attributes:
-        epochs: passes over the feed, at most.
+        epochs: passes over the feed, at most; after each, development data are scored.
+        steps: an epoch goes over a small corpus again until it has made this many steps.
         batch: sentences a step.
         words: words a step, at most (padding counted); a longer sentence is a batch of its own.
         optimizer: ``adam`` (decoupled weight decay), ``sgd`` or ``adagrad``.
@@ -53,6 +54,7 @@ class Training:
     """
 
     epochs: int = 8
+    steps: int = 150
     batch: int = 16
     words: int = 4000
     optimizer: Literal["adam", "sgd", "adagrad"] = "adam"
@@ -61,7 +63,7 @@ class Training:
     warmup: float = 0.0
     decay: float = 0.0
     clip: float = 5.0
-    average: float = 0.0
+    average: float = 0.999
     patience: int = 0
     select: Literal["best", "last"] = "best"
 

@@ -93,7 +93,9 @@ def _giorgi_bader() -> Retrain:
     encoder = BiLSTMEncoder(
         hidden=100, word_rate=0.0, word_width=200, characters="lstm", char_width=25, char_filters=25, dropout=0.5
     )
-    target = Training(epochs=100, batch=1, optimizer="sgd", rate=0.005, schedule="constant", patience=10)
+    target = Training(
+        epochs=100, steps=0, average=0.0, batch=1, optimizer="sgd", rate=0.005, schedule="constant", patience=10
+    )
     return Retrain(
         architecture=Architecture(encoder=encoder, scheme="BIOES"),
         vectors=Vectors(width=200),
