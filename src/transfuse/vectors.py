@@ -10,6 +10,7 @@ import hashlib
 import json
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -165,6 +166,9 @@ def train_vectors(documents: Iterable[Document], settings: Vectors, *, cache: Pa
         documents: read once; never held in memory.
         settings: `Vectors`.
         cache: folder of vectors by the hash of text and settings.
+
+    Raises:
+        ConfigError: no word is frequent enough.
     """
     import numpy as np
 
@@ -184,6 +188,8 @@ def train_vectors(documents: Iterable[Document], settings: Vectors, *, cache: Pa
         path = cache / f"{digest.hexdigest()[:32]}.safetensors"
         if path.exists():
             return read_vectors(path)
+        if not _frequent(text, settings.count):
+            raise ConfigError(f"no word occurs {settings.count} times in {count} words: choose vectors.kind = none")
         from gensim.models import Word2Vec
 
         began = time.process_time()
@@ -205,6 +211,17 @@ def train_vectors(documents: Iterable[Document], settings: Vectors, *, cache: Pa
     vectors = WordVectors(tuple(model.wv.index_to_key), model.wv.vectors.astype(np.float16), origin)
     vectors.save(path)
     return vectors
+
+
+def _frequent(text: Path, count: int) -> bool:
+    """Whether any word is frequent enough to get a vector."""
+    seen: Counter[str] = Counter()
+    with text.open(encoding="utf-8") as file:
+        for line in file:
+            seen.update(line.split())
+            if seen and seen.most_common(1)[0][1] >= count:
+                return True
+    return False
 
 
 def _lines(documents: Iterable[Document]) -> Iterator[str]:

@@ -1,0 +1,105 @@
+"""Word vectors: every file form, training that repeats itself, and the cache."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from transfuse.run import Run
+from transfuse.supervised import Supervised, new_encoding
+from transfuse.synthetic import department
+from transfuse.text import ConfigError, Corpus, DataError, Document, Task
+from transfuse.vectors import Vectors, WordVectors, read_vectors, train_vectors
+from transfuse.vocabulary import normalise
+
+GLOVE = "Fever 1 2 3\nfever 9 9 9\np53 4 5 6\n"
+
+
+@pytest.fixture
+def vectors() -> WordVectors:
+    values = np.arange(6, dtype=np.float16).reshape(2, 3)
+    return WordVectors(("fever", "p00"), values, {"from": "here"})
+
+
+@pytest.mark.parametrize("name", ["v.safetensors", "v.bin", "v.txt"])
+def test_written_and_read(vectors: WordVectors, tmp_path: Path, name: str) -> None:
+    vectors.save(tmp_path / name)
+    again = read_vectors(tmp_path / name)
+    assert again.words == vectors.words
+    np.testing.assert_array_equal(again.values, vectors.values)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # gensim forgets to close the file
+def test_glove_has_no_header_and_the_first_of_like_words_wins(tmp_path: Path) -> None:
+    (tmp_path / "glove.txt").write_text(GLOVE)
+    with gzip.open(tmp_path / "glove.txt.gz", "wt") as file:
+        file.write("3 3\n" + GLOVE)
+    for name in ("glove.txt", "glove.txt.gz"):
+        read = read_vectors(tmp_path / name)
+        assert read.words == ("fever", "p00")
+        assert read.values.tolist() == [[1, 2, 3], [4, 5, 6]]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("none.txt", None, "no such file"),
+        ("v.txt", b"two words\nfever 1 x 3\n", "not word vectors"),
+        ("v.bin", b"10 200\nabc", "not word vectors"),
+        ("v.safetensors", b"\x80\x04pickle", "not a file of word vectors"),
+    ],
+)
+def test_broken_files(tmp_path: Path, name: str, content: bytes | None, message: str) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        read_vectors(tmp_path / name)
+
+
+def test_training_repeats_itself_and_is_kept(tmp_path: Path) -> None:
+    documents = department("cardiology", documents=60).train
+    settings = Vectors(width=8, count=2, epochs=2)
+    first = train_vectors(documents, settings, cache=tmp_path / "a")
+    second = train_vectors(documents, settings, cache=tmp_path / "b")
+    assert first.words == second.words
+    np.testing.assert_array_equal(first.values, second.values)
+    kept = list((tmp_path / "a").iterdir())
+    assert len(kept) == 1
+    before = kept[0].stat().st_mtime_ns
+    train_vectors(documents, settings, cache=tmp_path / "a")
+    assert kept[0].stat().st_mtime_ns == before
+    train_vectors(documents, Vectors(width=8, count=2, epochs=2, seed=2), cache=tmp_path / "a")
+    train_vectors(documents[1:], settings, cache=tmp_path / "a")
+    assert len(list((tmp_path / "a").iterdir())) == 3
+    assert all(word == normalise(word) for word in first.words)
+
+
+def test_too_little_text_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no word occurs 4 times"):
+        train_vectors([Document("1", "fever")], Vectors(), cache=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_unseen_words_keep_their_given_vectors(tmp_path: Path, vectors: WordVectors) -> None:
+    vectors.save(tmp_path / "v.safetensors")
+    corpus = Corpus("c", {"train": (Document("1", "pain P53 pain"),)}, ("Disease",))
+    settings = Supervised(vectors=Vectors(kind="file", path=str(tmp_path / "v.safetensors")))
+    encoding = new_encoding([corpus], settings, task=Task(corpus), run=Run(tmp_path / "run"))
+    encoding.table.numbers(["Fever", "pain"])
+    forms = encoding.table.forms()
+    assert forms.words.tolist() == [1, 0]
+    assert forms.trained.tolist() == [0, 1]
+    table = encoding.encoder.forms.vectors
+    assert torch.equal(table[0], torch.zeros_like(table[0]))
+    assert float(table[1:].float().std()) == pytest.approx(0.3, rel=0.01)
+
+
+@pytest.mark.parametrize("settings", [{"kind": "file"}, {"kind": "train"}, {"kind": "task", "path": "x"}])
+def test_settings_that_contradict_themselves(settings: dict[str, str]) -> None:
+    with pytest.raises(ConfigError):
+        Vectors(**settings)  # type: ignore[arg-type]
