@@ -1,0 +1,100 @@
+"""The command line: thin verbs over the package, one module a group of verbs.
+
+Whatever a verb needs is imported when it runs, so that help is there at once and only training and tagging wait for
+torch. A mistake of the user's is one line on standard error and exit status 2; results go to standard output, what
+happens meanwhile to standard error.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from typing import Annotated
+
+import typer
+
+from transfuse.cli import corpora, demo, documents, tagging, training
+from transfuse.cli.console import epilog
+from transfuse.text import TransfuseError
+
+__all__ = ["app", "main"]
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="transfuse",
+    help="Move what other corpora can teach into a tagger for a small one, and see whether it helped.",
+    epilog=epilog("transfuse demo", "transfuse train --target ncbi-disease --source bc5cdr-disease --share 0.05"),
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+for module in (demo, training, tagging, documents, corpora):
+    module.register(app)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from transfuse import __version__
+
+        typer.echo(f"transfuse {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _every(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Never download: what is not here is an error.")] = False,
+) -> None:
+    if offline:
+        os.environ["TRANSFUSE_OFFLINE"] = "1"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a verb and leave with its exit status: 0, 2 for a user's mistake, 130 after Ctrl-C."""
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
+    try:
+        status = _run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read has seen enough; what is still buffered must not be tried again when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    sys.exit(status)
+
+
+def _run(arguments: list[str] | None) -> int:
+    try:
+        status = app(arguments, standalone_mode=False, prog_name="transfuse")
+    except TransfuseError as error:
+        return _complain(str(error))
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    except typer.Abort:
+        return 1
+    except Exception as error:
+        # The parser's errors; their class has moved between versions of typer.
+        message = getattr(error, "format_message", None)
+        if message is None:
+            raise
+        return _complain(_usage(error, message()))
+    if status == INTERRUPTED:
+        typer.echo("interrupted", err=True)
+    return int(status or 0)
+
+
+def _usage(error: Exception, message: str) -> str:
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "transfuse"
+    return f"{' '.join(message.split()).rstrip('.')}; see {path} --help"
+
+
+def _complain(message: str) -> int:
+    typer.echo(f"error: {message}", err=True)
+    return 2

@@ -1,0 +1,250 @@
+"""``transfuse convert`` and ``transfuse score``: documents in files, no model in sight."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from transfuse.cli.console import count, epilog, note, percent, print_json, show_table
+from transfuse.text import ConfigError, Document
+
+if TYPE_CHECKING:
+    from transfuse.losses import Losses
+    from transfuse.score import Scores
+    from transfuse.significance import Comparison, Interval
+
+__all__ = ["FROM", "convert", "guard_inputs", "open_input", "output_format", "register", "score", "target_of"]
+
+FROM = Annotated[
+    str,
+    typer.Option(
+        "--from", metavar="FORMAT", help="Format of the input, as conll or conll\\[scheme=IOB1]; detected unless named."
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs."""
+    app.command(
+        epilog=epilog(
+            "transfuse convert corpus.tsv corpus.jsonl",
+            'transfuse convert notes/ notes.tsv --from brat --to "conll[scheme=BIOES]" --report losses.json',
+            "zcat abstracts.gz | transfuse convert - - --from pubtator --to jsonl",
+        )
+    )(convert)
+    app.command(
+        epilog=epilog(
+            "transfuse score gold.jsonl predicted.jsonl",
+            "transfuse score gold.jsonl new.jsonl --against old.jsonl",
+            "transfuse score gold.tsv predicted.jsonl --kind relaxed --labels map.toml --json",
+        )
+    )(score)
+
+
+def open_input(spec: str, format: str, losses: Losses, **options: Any) -> Iterator[Document]:
+    """Documents of a path, ``format:path``, or ``-`` for standard input."""
+    from transfuse import formats
+
+    if spec == "-":
+        return formats.read(sys.stdin.buffer, format, losses=losses, **options)
+    name, own, path = formats.parse_spec(spec)
+    if format == "auto":
+        return formats.read(Path(path), name, losses=losses, **(options | own))
+    return formats.read(Path(spec), format, losses=losses, **options)
+
+
+def target_of(output: str) -> Path | IO[bytes]:
+    """A path, or standard output for ``-``."""
+    return sys.stdout.buffer if output == "-" else Path(output)
+
+
+def output_format(output: str, named: str) -> str:
+    """The format that was named, else the one whose ending the output has, else JSON lines.
+
+    Raises:
+        ConfigError: the ending belongs to no format, and none was named.
+    """
+    from transfuse import formats
+
+    if named:
+        return named
+    if output == "-":
+        return "jsonl"
+    ending = Path(output.lower().removesuffix(".gz")).suffix
+    for name in formats.names():
+        if ending and ending in import_module(f"transfuse.formats.{name.replace('-', '_')}").SUFFIXES:
+            return name
+    raise ConfigError(f"{output}: the ending {ending!r} belongs to no format: name one with --to")
+
+
+def guard_inputs(output: str, inputs: Iterable[str]) -> None:
+    """Refuse to write over what is read. Raises ConfigError."""
+    from transfuse.formats import parse_spec
+
+    target = Path(output).resolve()
+    for spec in inputs:
+        source = Path(parse_spec(spec)[2]).resolve()
+        if "-" not in (output, spec) and (target == source or (source.is_dir() and source in target.parents)):
+            raise ConfigError(f"{output} is an input, or lies in one: name another output")
+
+
+def convert(
+    source: Annotated[str, typer.Argument(metavar="IN", help="A file, a folder, or - for standard input.")],
+    output: Annotated[
+        str, typer.Argument(metavar="OUT", help="A file (packed if it ends in .gz), a folder for brat, or -.")
+    ],
+    from_format: FROM = "auto",
+    to_format: Annotated[str, typer.Option("--to", metavar="FORMAT", help="Format of the output; by its ending.")] = "",
+    report: Annotated[Path | None, typer.Option(metavar="R.json", help="Write every loss with its place.")] = None,
+    labels: Annotated[
+        Path | None, typer.Option(metavar="MAP.toml", help="Rename, drop or mask types on the way.")
+    ] = None,
+) -> None:
+    """Convert between formats, and say what did not come through unchanged.
+
+    Either the whole output is written or, after an error, none of it.
+    """
+    from transfuse import formats
+    from transfuse.labels import LabelMap
+    from transfuse.losses import Losses
+
+    guard_inputs(output, [source])
+    named = output_format(output, to_format)
+    losses, totals = Losses(), {"document": 0, "entity": 0}
+    documents: Iterable[Document] = open_input(source, from_format, losses)
+    if labels:
+        documents = LabelMap.from_toml(labels).apply(documents, counts=losses, source=source)
+
+    def counted() -> Iterator[Document]:
+        for document in documents:
+            totals["document"] += 1
+            totals["entity"] += len(document.entities)
+            yield document
+
+    formats.write(counted(), target_of(output), named, losses=losses)
+    if report:
+        _write_report(report, losses)
+    note(", ".join(count(number, noun) for noun, number in totals.items()))
+    for reason, number in losses.counts.items():
+        note(f"{number:>8,}  {reason}")
+
+
+def _write_report(path: Path, losses: Losses) -> None:
+    import json
+
+    from transfuse.files import open_output
+
+    with open_output(path) as file:
+        file.write(json.dumps(losses.to_dict(), ensure_ascii=False, indent=2) + "\n")
+
+
+def score(
+    gold: Annotated[str, typer.Argument(metavar="GOLD", help="Annotated documents: a path, or format:path.")],
+    predicted: Annotated[str, typer.Argument(metavar="PRED", help="The same documents with what was found.")],
+    against: Annotated[
+        str, typer.Option(metavar="PRED2", help="A second prediction: test whether PRED beats it.")
+    ] = "",
+    kind: Annotated[
+        str, typer.Option(help="Which F1: strict, relaxed, relaxed-set, left, right, span, conlleval.")
+    ] = "strict",
+    from_format: FROM = "auto",
+    labels: Annotated[Path | None, typer.Option(metavar="MAP.toml", help="Label map for all files.")] = None,
+    bootstrap: Annotated[int, typer.Option(min=1, metavar="N", help="Resamples for intervals and tests.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Decides the resamples.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Score a prediction, in all kinds side by side, with 95 % bootstrap intervals over documents.
+
+    strict: same start, end and type. relaxed: same type, overlapping, one to one. relaxed-set: as the CCKS task prints
+    it. left, right: same type and that boundary. span: same boundaries, any type. conlleval: on words.
+    """
+    from transfuse.score import KINDS
+    from transfuse.score import score as count_scores
+    from transfuse.significance import compare
+
+    if kind not in KINDS:
+        raise ConfigError(f"unknown kind of score: {kind!r}; choose one of {', '.join(KINDS)}")
+    truth = _documents(gold, from_format, labels)
+    ours = count_scores(truth, _documents(predicted, from_format, labels))
+    intervals = _intervals(ours, kind, bootstrap, seed)
+    test = None
+    if against:
+        theirs = count_scores(truth, _documents(against, from_format, labels))
+        test = compare(ours, theirs, kind=kind, resamples=bootstrap, seed=seed)
+    if as_json:
+        data = {"documents": len(ours.documents), "kind": kind, "kinds": ours.to_dict()}
+        data["intervals"] = {name: interval.to_dict() for name, interval in intervals.items()}
+        print_json(data | ({"against": test.to_dict()} if test else {}))
+        return
+    _show_scores(ours, kind, intervals)
+    if test:
+        _show_test(test, kind, predicted, against)
+
+
+def _documents(spec: str, format: str, labels: Path | None) -> list[Document]:
+    from transfuse.labels import LabelMap
+    from transfuse.losses import Losses
+
+    losses = Losses()
+    documents: Iterable[Document] = open_input(spec, format, losses)
+    if labels:
+        documents = LabelMap.from_toml(labels).apply(documents, source=spec)
+    found = list(documents)
+    for reason, number in losses.counts.items():
+        note(f"{spec}: {number:,} {reason}")
+    return found
+
+
+def _intervals(scores: Scores, kind: str, resamples: int, seed: int) -> dict[str, Interval]:
+    """By row of the table: micro, macro and each type that occurs."""
+    from transfuse.significance import interval
+
+    found = {
+        average: interval(scores, kind=kind, average=average, resamples=resamples, seed=seed)
+        for average in ("micro", "macro")
+    }
+    for label in scores.labels:
+        found[label] = interval(scores, kind=kind, label=label, resamples=resamples, seed=seed)
+    return found
+
+
+def _show_scores(scores: Scores, kind: str, intervals: dict[str, Interval]) -> None:
+    heads: tuple[str, ...] = ("gold", "found", "right", "precision", "recall", "F1", "95 % interval")
+    rows: list[tuple[str, ...]] = []
+    for name, counts in {"micro": scores.micro(kind), **scores.types(kind)}.items():
+        numbers = (f"{counts.gold:,}", f"{counts.predicted:,}", f"{counts.tp:,}")
+        rows.append((name, *numbers, *_rates(counts), _range(intervals[name])))
+    rows.insert(1, ("macro", "", "", "", *_rates(scores.macro(kind)), _range(intervals["macro"])))
+    title = f"{kind} scores over {count(len(scores.documents), 'document')}, in per cent"
+    show_table(title, [("", "left"), *((head, "right") for head in heads)], rows)
+    each = [(name, *_rates(scores.micro(name)), percent(scores.macro(name).f1)) for name in scores.rows]
+    heads = ("precision", "recall", "micro F1", "macro F1")
+    show_table("All kinds, to know which F1 is meant", [("kind", "left"), *((head, "right") for head in heads)], each)
+    if any(scores.ignored):
+        note(f"not counted, in unknown ranges: {scores.ignored[0]:,} in gold, {scores.ignored[1]:,} in the prediction")
+
+
+def _rates(rates: Any) -> tuple[str, str, str]:
+    return percent(rates.precision), percent(rates.recall), percent(rates.f1)
+
+
+def _range(interval: Interval | Comparison) -> str:
+    return f"{percent(interval.low)} to {percent(interval.high)}"
+
+
+def _show_test(test: Comparison, kind: str, ours: str, theirs: str) -> None:
+    columns = [("", "left"), ("", "right")]
+    rows = [
+        (ours, percent(test.system)),
+        (theirs, percent(test.baseline)),
+        ("difference", f"{100 * test.difference:+.2f}"),
+        ("its 95 % interval", f"{100 * test.low:+.2f} to {100 * test.high:+.2f}"),
+        ("p, approximate randomisation", f"{test.p_randomisation:.4f}"),
+        ("p, paired bootstrap", f"{test.p_bootstrap:.4f}"),
+    ]
+    show_table(f"{kind} micro F1 against {theirs}", columns, rows)

@@ -1,0 +1,129 @@
+"""``transfuse tag``: a bundle put to work on files of any size."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from transfuse.cli.console import count, epilog, note, use_threads, watching
+from transfuse.cli.documents import FROM, guard_inputs, open_input, output_format, target_of
+from transfuse.text import ConfigError, DataError, Document
+
+__all__ = ["register", "tag"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command(
+        epilog=epilog(
+            "transfuse tag runs/base notes.txt -o found.jsonl",
+            "transfuse tag runs/base abstracts/*.txt.gz -o found.jsonl.gz --confidence",
+            'echo "No sign of asthma." | transfuse tag runs/base - --to conll',
+            "transfuse tag runs/base notes.txt -o brat/ --to brat --from txt --threshold 0.5",
+        )
+    )(tag)
+
+
+def tag(
+    model: Annotated[Path, typer.Argument(metavar="RUN|BUNDLE", help="A run folder, or the bundle in it.")],
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Files, also gzip; - for standard input.")],
+    output: Annotated[
+        str, typer.Option("-o", "--out", metavar="OUT", help="A file, packed if it ends in .gz; - for standard output.")
+    ] = "-",
+    to_format: Annotated[
+        str, typer.Option("--to", metavar="FORMAT", help="Format of the output; by its ending, or jsonl.")
+    ] = "",
+    from_format: FROM = "auto",
+    confidence: Annotated[bool, typer.Option("--confidence", help="Give each entity its probability.")] = False,
+    threshold: Annotated[
+        float | None, typer.Option(min=0, max=1, metavar="P", help="Leave out entities less probable than this.")
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Threads that torch uses.")] = 1,
+) -> None:
+    """Find entities in text of any size, in memory that does not grow with it.
+
+    Plain text is one document a line; --from txt takes each file as one document. The entities that an input has are
+    replaced by those found. An output file appears when all went well.
+    """
+    guard_inputs(output, inputs)
+    named = output_format(output, to_format)
+    missing = [spec for spec in inputs if spec != "-" and ":" not in spec and not Path(spec).exists()]
+    if missing:
+        raise DataError("no such file or folder", path=missing[0])
+    folder = model / "bundle" if (model / "bundle").is_dir() else model
+    if not folder.is_dir():
+        raise DataError("no such run or bundle", path=str(model))
+    if folder == model and (model / "recipe.toml").exists():
+        raise ConfigError(f"{model}: the run is not finished: give its command again")
+    use_threads(threads)
+    from transfuse import bundle, formats
+    from transfuse.losses import Losses
+
+    tagger: Any = bundle.load(folder)
+    losses, meter = Losses(), _Meter()
+    options = {"confidence": True} if confidence or threshold is not None else {}
+    with watching("tagging") as watch:
+        documents = meter.told((d for spec in inputs for d in _read(spec, from_format, losses)), watch)
+        found = tagger.tag(documents, **options)
+        found = found if threshold is None else _above(found, threshold)
+        formats.write(meter.counted(found), target_of(output), named, losses=losses)
+    for reason, number in losses.counts.items():
+        note(f"{number:>8,}  {reason}")
+    note(str(meter))
+
+
+def _read(spec: str, format: str, losses: Any) -> Iterator[Document]:
+    """Plain text by the line, and anything else as `open_input` has it."""
+    if format != "auto":
+        return open_input(spec, format, losses)
+    if spec == "-" or Path(spec).is_file():
+        from transfuse import formats
+
+        plain = spec == "-" or Path(spec.lower().removesuffix(".gz")).suffix in {".txt", ".text"}
+        if plain:
+            return open_input(spec, "txt", losses, per="line")
+        formats.detect(spec)
+    return open_input(spec, "auto", losses)
+
+
+def _above(documents: Iterable[Document], threshold: float) -> Iterator[Document]:
+    """Without entities whose score is lower; those without a score stay."""
+    for document in documents:
+        kept = [e for e in document.entities if e.score is None or e.score >= threshold]
+        yield document if len(kept) == len(document.entities) else document.with_entities(kept)
+
+
+@dataclass
+class _Meter:
+    """What went through, and how fast."""
+
+    documents: int = 0
+    characters: int = 0
+    entities: int = 0
+    began: float = 0.0
+
+    def told(self, documents: Iterable[Document], watch: Any) -> Iterator[Document]:
+        """The documents, counted as they go in."""
+        self.began = time.perf_counter()
+        for document in documents:
+            self.documents += 1
+            self.characters += len(document.text)
+            if self.documents % 500 == 0:
+                watch(f"tagging: {self}", None)
+            yield document
+
+    def counted(self, documents: Iterable[Document]) -> Iterator[Document]:
+        """The documents, counted as they come out."""
+        for document in documents:
+            self.entities += len(document.entities)
+            yield document
+
+    def __str__(self) -> str:
+        seconds = max(time.perf_counter() - self.began, 1e-9)
+        speed = f"{self.characters / seconds:,.0f} characters/s"
+        return f"{count(self.documents, 'document')}, {count(self.entities, 'entity')}, {speed}"

@@ -1,0 +1,312 @@
+"""``transfuse train``, ``run``, ``methods`` and ``vectors train``: from data and settings to a scored run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from transfuse.cli.console import (
+    count,
+    duration,
+    epilog,
+    note,
+    out,
+    percent,
+    print_json,
+    show_table,
+    use_threads,
+    watching,
+)
+from transfuse.text import ConfigError, DataError, Document
+
+if TYPE_CHECKING:
+    from transfuse.recipe import Recipe
+
+__all__ = ["methods", "perform", "register", "run", "train", "train_vectors"]
+
+AsJSON = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Changes = Annotated[
+    list[str],
+    typer.Option("--set", metavar="A.B=C", help="Change one setting of the recipe, as method.training.epochs=3."),
+]
+Device = Annotated[str, typer.Option(help="Where torch computes: cpu, cuda, cuda:1.")]
+Threads = Annotated[int, typer.Option(min=1, help="Threads that torch uses.")]
+
+vectors_group = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", help="Word vectors.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs."""
+    app.command(
+        epilog=epilog(
+            "transfuse train --target ncbi-disease --out runs/base",
+            "transfuse train --target ncbi-disease --source bc5cdr-disease --share 0.05 --seed 1",
+            "transfuse train --target jsonl:notes.jsonl --method crfsuite --set method.c2=0.3",
+            "transfuse train --target notes/ --source ncbi-disease --labels map.toml --vectors glove.txt",
+        )
+    )(train)
+    app.command(
+        epilog=epilog("transfuse run recipe.toml", "transfuse run recipe.toml --set run.seed=1 --set data.share=0.1")
+    )(run)
+    app.command(epilog=epilog("transfuse methods", "transfuse methods retrain"))(methods)
+    app.add_typer(vectors_group, name="vectors")
+
+
+def train(
+    target: Annotated[
+        str, typer.Option(metavar="CORPUS", help="What to learn: a registered name, a path, or format:path.")
+    ],
+    source: Annotated[
+        list[str], typer.Option(metavar="CORPUS", help="What to transfer from; again for more, in order.")
+    ] = [],  # noqa: B006
+    method: Annotated[
+        str, typer.Option(help="See transfuse methods; retrain if there is a source, else target-only.")
+    ] = "",
+    preset: Annotated[str, typer.Option(help="Settings that the method ships, as those of a paper.")] = "",
+    share: Annotated[
+        float, typer.Option(help="Share of the target's training documents that keep their labels.")
+    ] = 1.0,
+    seed: Annotated[int, typer.Option(help="Decides every draw.")] = 0,
+    vectors: Annotated[
+        str, typer.Option(metavar="none|task|PATH", help="No word vectors, trained on the task's text, or read.")
+    ] = "",
+    raw: Annotated[list[str], typer.Option(metavar="TEXT", help="Text of the target's kind, without labels.")] = [],  # noqa: B006
+    labels: Annotated[Path | None, typer.Option(metavar="MAP.toml", help="Label map for all corpora.")] = None,
+    changes: Changes = [],  # noqa: B006
+    output: Annotated[
+        Path | None, typer.Option("--out", metavar="RUN", help="Run folder; runs/<hash of the recipe>.")
+    ] = None,
+    device: Device = "cpu",
+    threads: Threads = 1,
+    as_json: AsJSON = False,
+) -> None:
+    """Train a tagger, score it on dev and once on test, and leave a run folder with a bundle in it.
+
+    A killed run goes on with the same command and ends in the same weights; a finished one is not run again.
+    """
+    data: dict[str, Any] = {"target": target, "sources": source, "share": share, "raw": raw}
+    if labels:
+        data["labels"] = str(labels)
+    settings: dict[str, Any] = {"name": method or ("retrain" if source else "target-only")}
+    if preset:
+        settings["preset"] = preset
+    if vectors:
+        named = {"kind": vectors} if vectors in {"none", "task"} else {"kind": "file", "path": vectors}
+        settings["vectors"] = named
+    use_threads(threads)
+    from transfuse.recipe import make_recipe, override
+
+    table = override({"data": data, "method": settings, "run": {"seed": seed}}, changes)
+    _finish(make_recipe(table), output, device, as_json)
+
+
+def run(
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE.toml", help="See the recipe.toml of any run folder.")],
+    changes: Changes = [],  # noqa: B006
+    output: Annotated[
+        Path | None, typer.Option("--out", metavar="RUN", help="Run folder; runs/<hash of the recipe>.")
+    ] = None,
+    device: Device = "cpu",
+    threads: Threads = 1,
+    as_json: AsJSON = False,
+) -> None:
+    """Do what a recipe says; a killed run goes on, a finished one is not run again."""
+    use_threads(threads)
+    from transfuse.recipe import load_recipe
+
+    _finish(load_recipe(recipe, changes=changes), output, device, as_json)
+
+
+def perform(recipe: Recipe, folder: Path, *, device: str = "cpu", label: str = "") -> dict[str, Any]:
+    """Run a recipe under a progress bar; what ``run_recipe`` gives.
+
+    Args:
+        recipe: what to do.
+        folder: of the run.
+        device: torch device.
+        label: stands before what the bar says.
+    """
+    from transfuse.recipe import run_recipe
+
+    with watching(f"{label}reading {recipe.data.target}") as watch:
+        return run_recipe(recipe, folder, device=device, watch=lambda text, done: watch(label + text, done))
+
+
+def _finish(recipe: Recipe, output: Path | None, device: str, as_json: bool) -> None:
+    from transfuse.results import read_run
+
+    _check_device(device)
+    folder = output or Path("runs") / recipe.hash
+    before = (folder / "done").exists()
+    scores = perform(recipe, folder, device=device)
+    if before:
+        note(f"{folder} was finished before: nothing was run again")
+    run = read_run(folder)
+    if as_json:
+        facts = {"run": str(folder), "bundle": str(folder / "bundle"), "method": run.method, "seed": run.seed}
+        print_json(facts | {"selection": run.selection, "cpu_seconds": run.cpu_seconds, "scores": scores})
+        return
+    _show_scores(scores, f"{run.method} on {run.target}, in per cent")
+    for source in run.data["sources"]:
+        removed = sum(source["removed"].values())
+        out().print(
+            f"{source['name']}: {count(removed, 'document')} taken out that the target's dev or test holds",
+            markup=False,
+        )
+    if recipe.published:
+        out().print(f"published: {recipe.published.f1:.2f} ({recipe.published.place})", markup=False)
+    chosen = f"chosen by: {run.selection}; " if run.selection else ""
+    out().print(f"{chosen}training took {duration(run.cpu_seconds)} of CPU time", markup=False)
+    out().print(f"bundle: {folder / 'bundle'}", markup=False, soft_wrap=True)
+
+
+def _check_device(device: str) -> None:
+    import torch
+
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ConfigError(f"--device {device}: {reason}") from None
+
+
+def _show_scores(scores: dict[str, Any], title: str) -> None:
+    columns = [("", "left"), ("", "left")]
+    columns += [(head, "right") for head in ("gold", "precision", "recall", "strict F1", "relaxed F1")]
+    rows = []
+    for split, kinds in scores.items():
+        strict, relaxed = kinds["strict"], kinds["relaxed"]
+        parts = {"micro": (strict["micro"], relaxed["micro"]), "macro": (strict["macro"], relaxed["macro"])}
+        parts |= {label: (counts, relaxed["types"][label]) for label, counts in strict["types"].items()}
+        for name, (exact, loose) in parts.items():
+            rates = (percent(exact[key]) for key in ("precision", "recall", "f1"))
+            gold = f"{exact['gold']:,}" if "gold" in exact else ""
+            rows.append((split if name == "micro" else "", name, gold, *rates, percent(loose["f1"])))
+    show_table(title, columns, rows)
+
+
+def methods(
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help="Show all settings of this one.")] = "",
+    as_json: AsJSON = False,
+) -> None:
+    """List the methods with their presets; with a name, all settings and their defaults."""
+    from transfuse import methods as registry
+
+    if not name:
+        found = [(n, registry.describe(n), list(registry.presets(n))) for n in registry.names()]
+        if as_json:
+            print_json([{"name": n, "about": about, "presets": presets} for n, about, presets in found])
+            return
+        columns = [("method", "left"), ("what it does", "left"), ("presets", "left")]
+        show_table("", columns, [(n, about, ", ".join(p) or "-") for n, about, p in found], fold="what it does")
+        return
+    kind = registry.get(name)
+    settings = list(_settings(kind()))
+    if as_json:
+        values = [{"setting": path, "default": value, "about": about} for path, value, about in settings]
+        print_json({"name": name, "about": registry.describe(name), "settings": values})
+        return
+    out().print(registry.describe(name), markup=False)
+    columns = [("setting (--set method. ...)", "left"), ("default", "left"), ("what it is", "left")]
+    show_table("", columns, [(path, _toml(value), about) for path, value, about in settings])
+    for preset in registry.presets(name):
+        out().print(f"preset: {preset}", markup=False)
+
+
+def _settings(value: Any, path: str = "") -> Iterator[tuple[str, Any, str]]:
+    """Each setting of a dataclass and those below it, with its default and what the docstring says of it."""
+    from dataclasses import fields, is_dataclass
+
+    about = {key: text for kind in reversed(type(value).__mro__) for key, text in _attributes(kind).items()}
+    for field in fields(value):
+        inner = getattr(value, field.name)
+        if is_dataclass(inner):
+            yield from _settings(inner, f"{path}{field.name}.")
+        else:
+            yield path + field.name, inner, about.get(field.name, "")
+
+
+def _attributes(kind: type) -> dict[str, str]:
+    """The entries under ``Attributes:`` of a docstring."""
+    import inspect
+    import re
+
+    text = inspect.cleandoc(kind.__doc__ or "").partition("Attributes:\n")[2]
+    found = re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", text, re.MULTILINE)
+    return {name: " ".join(about.replace("``", "").split()) for name, about in found}
+
+
+def _toml(value: Any) -> str:
+    import json
+
+    return "-" if value is None else json.dumps(value)
+
+
+@vectors_group.command(
+    "train",
+    epilog=epilog(
+        "transfuse vectors train --text en-text --corpus ncbi-disease vectors.safetensors",
+        "transfuse vectors train --text txt\\[per=line]:notes.txt --width 200 --epochs 3 vectors.txt",
+    ),
+)
+def train_vectors(
+    output: Annotated[Path, typer.Argument(metavar="OUT", help=".safetensors (ours), .bin or .txt (word2vec).")],
+    text: Annotated[
+        list[str], typer.Option(metavar="TEXT", help="A registered collection, a path, or format:path.")
+    ] = [],  # noqa: B006
+    corpus: Annotated[
+        list[str], typer.Option(metavar="CORPUS", help="Read the training texts of this corpus too.")
+    ] = [],  # noqa: B006
+    width: Annotated[int, typer.Option(min=1, help="Columns.")] = 100,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the text.")] = 1,
+    window: Annotated[int, typer.Option(min=1, help="Words to either side that a word predicts.")] = 5,
+    least: Annotated[int, typer.Option("--count", min=1, help="Rarer words get no vector.")] = 4,
+    seed: Annotated[int, typer.Option(help="Decides every draw.")] = 1,
+) -> None:
+    """Train skip-gram vectors on one thread; the same text and settings are never trained twice."""
+    from transfuse import vectors
+    from transfuse.mirror import cache_folder
+
+    if not text and not corpus:
+        raise ConfigError("nothing to read: name --text or --corpus")
+    if not output.parent.is_dir():
+        raise DataError("no such folder", path=str(output.parent))
+    settings = vectors.Vectors(
+        kind="train",
+        text=tuple(text),
+        corpora=tuple(corpus),
+        width=width,
+        epochs=epochs,
+        window=window,
+        count=least,
+        seed=seed,
+    )
+    with watching("reading") as watch:
+        documents = _told(_texts(text, corpus), watch)
+        found = vectors.train_vectors(documents, settings, cache=cache_folder() / "vectors")
+    found.save(output)
+    took = duration(found.origin.get("cpu_seconds", 0.0))
+    words = f"{count(len(found.words), 'word')} from {found.origin.get('running_words', 0):,} running words"
+    note(f"{output}: {words}, {width} columns, trained in {took} of CPU time")
+
+
+def _texts(text: list[str], corpus: list[str]) -> Iterator[Document]:
+    from transfuse.data import raw_documents, resolve
+
+    for spec in text:
+        yield from raw_documents(spec)
+    for spec in corpus:
+        yield from resolve(spec).train
+
+
+def _told(documents: Iterator[Document], watch: Any) -> Iterator[Document]:
+    """The documents, with word of how many there were so far."""
+    number = 0
+    for number, document in enumerate(documents, 1):
+        if number % 1000 == 0:
+            watch(f"reading: {count(number, 'document')}", None)
+        yield document
+    watch(f"training on {count(number, 'document')}", None)
