@@ -42,6 +42,12 @@ class Data:
     raw: tuple[str, ...] = ()
     limit: int = 0
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.share <= 1:
+            raise ConfigError(f"data.share lies between 0 and 1, not at {self.share:g}")
+        if self.limit < 0:
+            raise ConfigError(f"data.limit is a number of documents or 0, not {self.limit}")
+
 
 def resolve(spec: str, *, labels: str = "", losses: Losses | None = None) -> Corpus:
     """Load what a user named.

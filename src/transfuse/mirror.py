@@ -1,9 +1,9 @@
 """Where the files of published corpora come from: a folder of archives, or else their public origin.
 
 `fetch` looks for ``<archive>.tar.xz`` in the folder that the environment variable ``TRANSFUSE_MIRROR`` names, and
-unpacks it in one pass into the cache; without a mirror, the single files are downloaded. Either way every file is held
-against its SHA-256 before anybody reads it, once for each cache. The cache is ``TRANSFUSE_CACHE``, or where the system
-keeps caches.
+unpacks it in one pass into the cache; without a mirror, the single files are downloaded, unless
+``TRANSFUSE_OFFLINE`` is set. Either way every file is held against its SHA-256 before anybody reads it, once for each
+cache. The cache is ``TRANSFUSE_CACHE``, or where the system keeps caches.
 
 Whatever is made here is made in a temporary folder beside its place and then renamed: a failure leaves nothing, and of
 two processes at once one wins and the other takes what is there.
@@ -273,6 +273,12 @@ def _downloaded(archive: str, files: Mapping[str, str], origins: Sequence[Origin
 
 
 def _retrieve(address: str, known: str | None, folder: Path, archive: str) -> Path:
+    if os.environ.get("TRANSFUSE_OFFLINE"):
+        raise DataError(
+            "is not here, and TRANSFUSE_OFFLINE (--offline) forbids its download: "
+            f"set TRANSFUSE_MIRROR to a folder that holds {archive}.tar.xz",
+            path=address,
+        )
     import pooch
     from requests import RequestException
 

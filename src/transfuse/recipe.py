@@ -245,15 +245,15 @@ def run_recipe(
         DataError: a corpus cannot be read.
     """
     resolved = tomli_w.dumps(recipe.to_dict())
-    run = Run(folder, recipe.seed, device, checkpoint_seconds, watch)
     known = folder / "recipe.toml"
     if known.exists() and known.read_text(encoding="utf-8") != resolved:
         raise ConfigError(f"{folder} holds the run of another recipe: choose another --out, or delete it")
-    if run.done:
+    if (folder / "done").exists():
         return read_scores(folder)
+    task, facts = build_task(recipe.data, seed=recipe.seed)  # first: a mistake in it leaves no folder behind
+    run = Run(folder, recipe.seed, device, checkpoint_seconds, watch)
     run.write("recipe.toml", resolved)
     run.write_json("environment.json", environment())
-    task, facts = build_task(recipe.data, seed=recipe.seed)
     run.record("data", **facts)
     tagger = recipe.method.fit(task, run=run)
     scores = score_splits(tagger, task, predictions=folder / "predictions")
