@@ -65,7 +65,7 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:
         # Whoever read has seen enough; what is still buffered must not be tried again when the interpreter ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 0
+        status = 1
     sys.exit(status)
 
 
@@ -83,7 +83,7 @@ def _run(arguments: list[str] | None) -> int:
         message = getattr(error, "format_message", None)
         if message is None:
             raise
-        return _complain(_usage(error, message()))
+        return _complain(_usage(error, message())) if message() else 2
     if status == INTERRUPTED:
         typer.echo("interrupted", err=True)
     return int(status or 0)

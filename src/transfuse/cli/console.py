@@ -24,6 +24,7 @@ __all__ = [
     "out",
     "percent",
     "print_json",
+    "say",
     "show_table",
     "use_threads",
     "watching",
@@ -59,30 +60,43 @@ def note(text: str) -> None:
     sys.stderr.flush()
 
 
+def say(text: str) -> None:
+    """A line on standard output, as it is."""
+    sys.stdout.write(f"{text}\n")
+
+
 def print_json(data: Any) -> None:
     """JSON on standard output."""
-    sys.stdout.write(json.dumps(data, ensure_ascii=False, indent=2) + "\n")
+    say(json.dumps(data, ensure_ascii=False, indent=2))
 
 
-def show_table(title: str, columns: Sequence[Column], rows: Iterable[Sequence[str]], *, fold: str = "") -> None:
+def show_table(
+    title: str, columns: Sequence[Column], rows: Iterable[Sequence[str]], *, fold: Sequence[str] = ()
+) -> None:
     """A table on standard output; cells are taken as they are.
 
     Args:
         title: stands above; may be empty.
         columns: heads and sides.
         rows: cells.
-        fold: head of the column that gives way where the width does not do.
+        fold: heads of the columns that give way where the width does not do; all unless named.
     """
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     table = Table(
-        title=Text(title, "bold") if title else None, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False
+        title=Text(title, "bold") if title else None,
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        show_header=any(head for head, _ in columns),
     )
     for head, side in columns:
         right = side == "right"
-        table.add_column(head, justify="right" if right else "left", no_wrap=bool(fold) and head != fold)
+        table.add_column(
+            head, justify="right" if right else "left", no_wrap=bool(fold) and head not in fold, overflow="fold"
+        )
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     out().print(table)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from transfuse.cli.console import count, epilog, note, out, print_json, show_table, watching
+from transfuse.cli.console import count, epilog, note, out, print_json, say, show_table, watching
 
 if TYPE_CHECKING:
     from transfuse.losses import Losses
@@ -62,13 +62,13 @@ def list_corpora(
         sizes = [f"{facts.splits[s].documents:,}" if s in facts.splits else "-" for s in ("train", "dev", "test")]
         shown = ", ".join(types[:4]) + (f" and {len(types) - 4} more" if len(types) > 4 else "")
         cells.append((facts.name, facts.language, shown, *sizes))
-    show_table("", columns, cells, fold="types")
+    show_table("", columns, cells, fold=["types"])
     texts = ", ".join(
         name for name in corpora.raw_names() if not language or corpora.raw_info(name).language == language
     )
-    out().print(f"{len(rows)} corpora; sizes count what each takes for a document, often a sentence.")
+    say(f"{len(rows)} corpora; sizes count what each takes for a document, often a sentence.")
     if texts and not label:
-        out().print(f"Without annotation: {texts}.", markup=False)
+        say(f"Without annotation: {texts}.")
 
 
 def _facts(facts: Published) -> dict[str, Any]:
@@ -145,7 +145,7 @@ def get(names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Regi
         files = facts.files if facts.name in texts else facts.sha256  # type: ignore[union-attr]
         with watching(f"fetching {facts.name}"):
             root = fetch(facts.archive, files)
-        out().print(f"{facts.name}\t{root}", markup=False, soft_wrap=True)
+        say(f"{facts.name}\t{root}")
 
 
 @group.command(
@@ -200,7 +200,7 @@ def _show_findings(corpus: Corpus, findings: list[Any]) -> None:
     for split, documents in corpus.splits.items():
         entities = sum(len(document.entities) for document in documents)
         sizes.append(f"{split} {len(documents):,} / {entities:,}")
-    out().print(f"{corpus.name}: documents / entities: {', '.join(sizes)}", markup=False)
+    say(f"{corpus.name}: documents / entities: {', '.join(sizes)}")
     columns = [("", "left"), ("split", "left"), ("what", "left"), ("times", "right"), ("for example", "left")]
     rows = [(f.severity, f.split or "-", f.kind, f"{f.count:,}", "\n".join(f.detail)) for f in findings]
     if rows:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
-from transfuse.cli.console import epilog, note, print_json, show_table, use_threads
+from transfuse.cli.console import epilog, note, print_json, say, show_table, use_threads
 from transfuse.text import ConfigError
 
 __all__ = ["demo", "register"]
@@ -71,5 +70,5 @@ def demo(
             title = f"{table.corpus.name}: {labelled} labelled documents, {len(table.corpus.test)} for testing"
             columns = [(head, "left" if i == 0 else "right") for i, head in enumerate(HEADS)]
             show_table(title, columns, table_rows(table))
-        sys.stdout.write("Scores in per cent; difference to target-only, p by approximate randomisation.\n")
+        say("Scores in per cent; difference to target-only, p by approximate randomisation.")
     note(f"report: {output / 'report.html'}")

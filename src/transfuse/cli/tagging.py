@@ -114,7 +114,7 @@ class _Meter:
             self.documents += 1
             self.characters += len(document.text)
             if self.documents % 500 == 0:
-                watch(f"tagging: {self}", None)
+                watch(f"tagging: {count(self.documents, 'document')} read", None)
             yield document
 
     def counted(self, documents: Iterable[Document]) -> Iterator[Document]:

@@ -13,9 +13,9 @@ from transfuse.cli.console import (
     duration,
     epilog,
     note,
-    out,
     percent,
     print_json,
+    say,
     show_table,
     use_threads,
     watching,
@@ -152,15 +152,12 @@ def _finish(recipe: Recipe, output: Path | None, device: str, as_json: bool) -> 
     _show_scores(scores, f"{run.method} on {run.target}, in per cent")
     for source in run.data["sources"]:
         removed = sum(source["removed"].values())
-        out().print(
-            f"{source['name']}: {count(removed, 'document')} taken out that the target's dev or test holds",
-            markup=False,
-        )
+        say(f"{source['name']}: {count(removed, 'document')} taken out that the target's dev or test holds")
     if recipe.published:
-        out().print(f"published: {recipe.published.f1:.2f} ({recipe.published.place})", markup=False)
+        say(f"published: {recipe.published.f1:.2f} ({recipe.published.place})")
     chosen = f"chosen by: {run.selection}; " if run.selection else ""
-    out().print(f"{chosen}training took {duration(run.cpu_seconds)} of CPU time", markup=False)
-    out().print(f"bundle: {folder / 'bundle'}", markup=False, soft_wrap=True)
+    say(f"{chosen}training took {duration(run.cpu_seconds)} of CPU time")
+    say(f"bundle: {folder / 'bundle'}")
 
 
 def _check_device(device: str) -> None:
@@ -201,7 +198,7 @@ def methods(
             print_json([{"name": n, "about": about, "presets": presets} for n, about, presets in found])
             return
         columns = [("method", "left"), ("what it does", "left"), ("presets", "left")]
-        show_table("", columns, [(n, about, ", ".join(p) or "-") for n, about, p in found], fold="what it does")
+        show_table("", columns, [(n, about, ", ".join(p) or "-") for n, about, p in found], fold=["what it does"])
         return
     kind = registry.get(name)
     settings = list(_settings(kind()))
@@ -209,11 +206,14 @@ def methods(
         values = [{"setting": path, "default": value, "about": about} for path, value, about in settings]
         print_json({"name": name, "about": registry.describe(name), "settings": values})
         return
-    out().print(registry.describe(name), markup=False)
-    columns = [("setting (--set method. ...)", "left"), ("default", "left"), ("what it is", "left")]
-    show_table("", columns, [(path, _toml(value), about) for path, value, about in settings])
+    say(registry.describe(name))
+    columns = [("setting", "left"), ("default", "left"), ("what it is", "left")]
+    show_table(
+        "", columns, [(path, _toml(value), about) for path, value, about in settings], fold=["default", "what it is"]
+    )
+    say(f"Change one with --set method.{settings[0][0]}={_toml(settings[0][1])}")
     for preset in registry.presets(name):
-        out().print(f"preset: {preset}", markup=False)
+        say(f"Settings of their own: --preset {preset}")
 
 
 def _settings(value: Any, path: str = "") -> Iterator[tuple[str, Any, str]]:
