@@ -98,10 +98,15 @@ def _summary(table: Table) -> str:
     labelled = table.rows[0].runs[0].data["labelled"]
     share = f"{100 * table.share:g} % of its training split"
     scores = [f"{row.name} {100 * row.mean():.1f}" for row in table.rows]
+    more = [f"{row.name} also from {_sources(row)}" for row in table.rows if row.runs[0].sources]
     return (
-        f"Learned from {labelled} labelled documents of {table.corpus.name} ({share}), "
-        f"scored once on {len(table.corpus.test)} test documents; strict micro F1: {', '.join(scores)}."
+        f"Learned from {labelled} labelled documents of {table.corpus.name} ({share}){'; '.join(['', *more])}. "
+        f"Scored once on {len(table.corpus.test)} test documents; strict micro F1: {', '.join(scores)}."
     )
+
+
+def _sources(row: Row) -> str:
+    return " and ".join(f"{s['documents']['train']} of {s['name']}" for s in row.runs[0].data["sources"])
 
 
 def _types(table: Table) -> list[tuple[str, ...]]:
