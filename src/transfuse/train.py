@@ -54,8 +54,8 @@ class Training:
     """
 
     epochs: int = 8
-    steps: int = 150
-    batch: int = 16
+    steps: int = 170
+    batch: int = 8
     words: int = 4000
     optimizer: Literal["adam", "sgd", "adagrad"] = "adam"
     rate: float = 2e-3
@@ -284,7 +284,7 @@ class _Loop:
 def _optimizer(training: Training, groups: Iterable[dict[str, Any]]) -> torch.optim.Optimizer:
     groups = [{"factor": 1.0, **group} for group in groups]
     if training.optimizer == "adam":
-        return torch.optim.AdamW(groups, lr=training.rate, weight_decay=training.decay, foreach=True)
+        return torch.optim.AdamW(groups, lr=training.rate, weight_decay=training.decay, fused=True)
     if training.optimizer == "adagrad":
         return torch.optim.Adagrad(groups, lr=training.rate, weight_decay=training.decay, foreach=True)
     return torch.optim.SGD(groups, lr=training.rate, weight_decay=training.decay, foreach=True)

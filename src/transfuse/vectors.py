@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
     from transfuse.run import Run
 
+_VERSION = 1
+"""Part of every name in the cache; to be raised when words or their normal form change."""
+
 __all__ = ["Vectors", "WordVectors", "get_vectors", "read_vectors", "train_vectors"]
 
 
@@ -84,13 +87,13 @@ class WordVectors:
     origin: dict[str, Any]
 
     def tensor(self) -> Tensor:
-        """``[words + 1, width]`` float16 with a row of zeros in front, scaled to a common spread."""
+        """``[words + 1, width]`` float16 with a row of zeros in front, scaled to a standard deviation of 1."""
         import torch
 
         values = torch.from_numpy(self.values)
         if not values.numel():
             return torch.zeros(1, 0)
-        scale = 0.3 / float(values.float().std())
+        scale = 1.0 / float(values.float().std())
         scaled = (values.float() * scale).half()
         return torch.cat([scaled.new_zeros(1, scaled.shape[1]), scaled])
 
@@ -159,19 +162,31 @@ def _file_hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def train_vectors(documents: Iterable[Document], settings: Vectors, *, cache: Path) -> WordVectors:
+def train_vectors(
+    documents: Iterable[Document], settings: Vectors, *, cache: Path, content: str | None = None
+) -> WordVectors:
     """Skip-gram vectors (Mikolov et al. 2013) of the documents' normalised words, from the cache where they are known.
 
     Args:
-        documents: read once; never held in memory.
+        documents: read once; never held in memory, and not even read where ``content`` is known.
         settings: `Vectors`.
         cache: folder of vectors by the hash of text and settings.
+        content: stands for the text where its hash is known before it is read.
 
     Raises:
         ConfigError: no word is frequent enough.
     """
     import numpy as np
 
+    names = ("width", "window", "epochs", "negative", "count", "rate", "sample", "seed")
+    choice = {name: value for name, value in asdict(settings).items() if name in names}
+
+    def place(text: str) -> Path:
+        key = hashlib.sha256(json.dumps([_VERSION, text, choice], sort_keys=True).encode())
+        return cache / f"{key.hexdigest()[:32]}.safetensors"
+
+    if content and place(content).exists():
+        return read_vectors(place(content))
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache) as folder:
         text = Path(folder) / "words.txt"
@@ -182,10 +197,7 @@ def train_vectors(documents: Iterable[Document], settings: Vectors, *, cache: Pa
                 file.write(line)
                 digest.update(line.encode())
                 count += line.count(" ") + 1
-        names = ("width", "window", "epochs", "negative", "count", "rate", "sample", "seed")
-        choice = {name: value for name, value in asdict(settings).items() if name in names}
-        digest.update(json.dumps(choice, sort_keys=True).encode())
-        path = cache / f"{digest.hexdigest()[:32]}.safetensors"
+        path = place(content or digest.hexdigest())
         if path.exists():
             return read_vectors(path)
         if not _frequent(text, settings.count):
@@ -247,9 +259,19 @@ def get_vectors(settings: Vectors, task: Task, run: Run) -> WordVectors:
     else:
         from transfuse.mirror import cache_folder
 
-        vectors = train_vectors(_texts(settings, task), settings, cache=cache_folder() / "vectors")
+        content = _content(settings) if settings.kind == "train" else None
+        vectors = train_vectors(_texts(settings, task), settings, cache=cache_folder() / "vectors", content=content)
     run.record("vectors", kind=settings.kind, words=len(vectors.words), **vectors.origin)
     return vectors
+
+
+def _content(settings: Vectors) -> str:
+    """What stands for the text of published files: their checksums, which reading them would only confirm."""
+    from transfuse import corpora
+
+    files = [corpora.raw_info(name).files for name in settings.text]
+    files += [corpora.info(name).splits["train"].files for name in settings.corpora]
+    return json.dumps([dict(group) for group in files])
 
 
 def _texts(settings: Vectors, task: Task) -> Iterator[Document]:

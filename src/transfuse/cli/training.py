@@ -49,7 +49,7 @@ def register(app: typer.Typer) -> None:
         )
     )(train)
     app.command(
-        epilog=epilog("transfuse run recipe.toml", "transfuse run recipe.toml --set run.seed=1 --set data.share=0.1")
+        epilog=epilog("transfuse run ground/ncbi-disease", "transfuse run recipe.toml --set run.seed=1 --set data.share=0.1")
     )(run)
     app.command(epilog=epilog("transfuse methods", "transfuse methods retrain"))(methods)
     app.add_typer(vectors_group, name="vectors")
@@ -104,7 +104,9 @@ def train(
 
 
 def run(
-    recipe: Annotated[Path, typer.Argument(metavar="RECIPE.toml", help="See the recipe.toml of any run folder.")],
+    recipe: Annotated[
+        str, typer.Argument(metavar="RECIPE", help="A file, as the recipe.toml of any run, or a shipped name.")
+    ],
     changes: Changes = [],  # noqa: B006
     output: Annotated[
         Path | None, typer.Option("--out", metavar="RUN", help="Run folder; runs/<hash of the recipe>.")
@@ -115,9 +117,9 @@ def run(
 ) -> None:
     """Do what a recipe says; a killed run goes on, a finished one is not run again."""
     use_threads(threads)
-    from transfuse.recipe import load_recipe
+    from transfuse.recipe import find_recipe, load_recipe
 
-    _finish(load_recipe(recipe, changes=changes), output, device, as_json)
+    _finish(load_recipe(find_recipe(recipe), changes=changes), output, device, as_json)
 
 
 def perform(recipe: Recipe, folder: Path, *, device: str = "cpu", label: str = "") -> dict[str, Any]:
