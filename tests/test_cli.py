@@ -1,0 +1,519 @@
+"""What a person meets at the command line: help, results, one line for a mistake, and no torch where none is needed."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import typer
+
+from transfuse import Document, Entity, bundle, corpora, formats, methods
+from transfuse.cli import app, demo, main, tagging
+from transfuse.data import resolve
+from transfuse.recipe import make_recipe, override
+from transfuse.score import KINDS, score
+from transfuse.significance import compare, interval
+
+TARGET = "demo-neurology"
+GOLD = resolve(TARGET).test[:8]
+FOUND = tuple(document.with_entities(document.entities[1:]) for document in GOLD)
+WORSE = tuple(document.with_entities(document.entities[2:]) for document in GOLD)
+
+
+def leaves(command, path=()):
+    below = getattr(command, "commands", None)
+    return [leaf for name, sub in below.items() for leaf in leaves(sub, (*path, name))] if below else [path]
+
+
+VERBS = leaves(typer.main.get_command(app))
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+    for name, documents in (("gold", GOLD), ("found", FOUND), ("worse", WORSE)):
+        formats.write(documents, tmp_path / f"{name}.jsonl", "jsonl")
+    return tmp_path
+
+
+@pytest.fixture
+def call(here, capfd):
+    """Call the command line; its exit status, standard output and standard error."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as left:
+            main([str(argument) for argument in arguments])
+        written = capfd.readouterr()
+        return int(left.value.code or 0), written.out, written.err
+
+    return call
+
+
+@pytest.fixture
+def done(call):
+    """Call it, and have it end well; what it printed."""
+
+    def done(*arguments: object) -> str:
+        status, out, err = call(*arguments)
+        assert status == 0, err
+        return out
+
+    return done
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run folder that the command line made."""
+    folder = tmp_path_factory.mktemp("run") / "run"
+    with pytest.raises(SystemExit) as left:
+        main(["train", "--target", TARGET, "--share", "0.2", "--method", "crfsuite", "--out", str(folder)])
+    assert left.value.code == 0
+    return folder
+
+
+def child(*arguments: object, **options: object) -> subprocess.Popen[bytes]:
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+    return subprocess.Popen([sys.executable, "-m", "transfuse", *map(str, arguments)], **pipes)
+
+
+# Starting
+
+
+def test_help_takes_half_a_second_at_most():
+    times = []
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, "-m", "transfuse", "--help"], stdout=subprocess.DEVNULL, check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(times) <= 0.5  # processor time, which a busy machine does not stretch
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["train", "--help"],
+        ["tag", "--help"],
+        ["convert", "gold.jsonl", "out.tsv"],
+        ["score", "gold.jsonl", "found.jsonl", "--against", "worse.jsonl"],
+        ["corpora", "list"],
+        ["corpora", "info", "weibo"],
+        ["corpora", "check", "gold.jsonl", "--against", "demo-cardiology"],
+        ["vectors", "--help"],
+        ["train"],
+    ],
+    ids=" ".join,
+)
+def test_torch_is_not_imported(here, arguments):
+    script = (
+        "import sys\nfrom transfuse.cli import main\n"
+        f"try: main({arguments!r})\nexcept SystemExit as left: assert left.code in (0, 2), left.code\n"
+        "assert 'torch' not in sys.modules"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=" ".join)
+def test_every_verb_has_help_with_an_example_of_itself(done, verb):
+    printed = done(*verb, "--help")
+    examples = printed.partition("Examples")[2]
+    assert f"transfuse {' '.join(verb)}" in examples
+    assert printed.partition("Usage:")[2].splitlines()[2].strip(), "it says what it does"
+
+
+def test_version(done):
+    assert done("--version") == "transfuse 0.1.0\n"
+
+
+# Mistakes
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["trian"], "'train'"),
+        (["train"], "'--target'"),
+        (["train", "--target"], "--target"),
+        (["train", "--target", "nowhere"], "'nowhere'"),
+        (["train", "--target", "missing/folder"], "missing/folder: no such"),
+        (["train", "--target", TARGET, "--share", "2"], "data.share"),
+        (["train", "--target", TARGET, "--share", "x"], "'--share'"),
+        (["train", "--target", TARGET, "--seed", "-1"], "run.seed"),
+        (["train", "--target", TARGET, "--method", "retrian"], "did you mean retrain"),
+        (["train", "--target", TARGET, "--preset", "x"], "method.preset"),
+        (["train", "--target", TARGET, "--set", "method.traning.epochs=3"], "did you mean method.training"),
+        (["train", "--target", TARGET, "--set", "seed"], "a.b=c"),
+        (["train", "--target", TARGET, "--device", "abacus"], "--device abacus"),
+        (["train", "--target", TARGET, "--labels", "none.toml"], "none.toml"),
+        (["run", "none.toml"], "none.toml"),
+        (["run", "gold.jsonl"], "gold.jsonl: not TOML"),
+        (["tag", "none", "gold.jsonl"], "none: no such run"),
+        (["tag", ".", "gold.jsonl"], "not a bundle"),
+        (["convert", "none.tsv", "out.jsonl"], "none.tsv: no such file"),
+        (["convert", "broken.jsonl", "out.tsv"], "broken.jsonl:2: "),
+        (["convert", "gold.jsonl", "out.what"], "'.what'"),
+        (["convert", "gold.jsonl", "out.tsv", "--from", "jsonl", "--to", "conl"], "'conl'"),
+        (["convert", "gold.jsonl", "gold.jsonl"], "gold.jsonl is an input"),
+        (["convert", "jsonl:gold.jsonl", "./gold.jsonl"], "is an input"),
+        (["convert", "gold.jsonl", "out.tsv", "--from", "conll[scheme=x]"], "scheme"),
+        (["score", "gold.jsonl", "broken.jsonl"], "broken.jsonl:2: "),
+        (["score", "gold.jsonl", "other.jsonl"], "the prediction lacks"),
+        (["score", "gold.jsonl", "found.jsonl", "--kind", "lenient"], "'lenient'"),
+        (["score", "gold.jsonl", "found.jsonl", "--bootstrap", "0"], "bootstrap"),
+        (["corpora", "info", "ncbi-diseas"], "did you mean ncbi-disease"),
+        (["corpora", "get", "weebo"], "weibo"),
+        (["corpora", "check", "none.jsonl"], "none.jsonl: no such file"),
+        (["methods", "magic"], "'magic'"),
+        (["vectors", "train", "out.txt"], "--text or --corpus"),
+        (["vectors", "train", "--text", "none.txt", "out.txt"], "none.txt"),
+        (["vectors", "train", "--text", "gold.jsonl", "none/out.txt"], "none: no such folder"),
+        (["demo", "--share", "0"], "--share"),
+        (["demo", "--language", "fr"], "'fr'"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_mistake_is_one_line_and_status_2(call, here, arguments, said):
+    (here / "broken.jsonl").write_text('{"id": "1", "text": "a"}\n{"id": "2", "text": 3}\n')
+    (here / "other.jsonl").write_text('{"id": "1", "text": "a"}\n')
+    before = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
+    status, out, err = call(*arguments)
+    assert (status, out) == (2, "")
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert said in err
+    assert {path: path.read_bytes() for path in here.rglob("*") if path.is_file()} == before, "nothing is written"
+
+
+def test_no_arguments_show_help_with_status_2(call):
+    for arguments in ([], ["corpora"], ["vectors"]):
+        status, out, err = call(*arguments)
+        assert (status, err) == (2, "")
+        assert "Usage: transfuse" in out
+
+
+def test_offline_never_downloads(call, monkeypatch, tmp_path):
+    monkeypatch.delenv("TRANSFUSE_MIRROR", raising=False)
+    monkeypatch.setenv("TRANSFUSE_OFFLINE", "")
+    monkeypatch.setenv("TRANSFUSE_CACHE", str(tmp_path / "cache"))
+    status, out, err = call("--offline", "corpora", "get", "weibo")
+    assert (status, out) == (2, "")
+    assert "--offline" in err
+
+
+def test_a_closed_pipe_is_silent():
+    process = child("corpora", "list", "--json")
+    process.stdout.read(10)
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait() in {0, 1}
+
+
+def test_ctrl_c_ends_with_130_and_the_run_can_go_on(here):
+    command = ("train", "--target", TARGET, "--vectors", "none", "--set", "method.training.epochs=400", "--out", "run")
+    process = child(*command, cwd=here)
+    for _ in range(600):
+        if (here / "run" / "records.jsonl").exists() and "vocabulary" in (here / "run" / "records.jsonl").read_text():
+            break
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.decode().splitlines()[-1] == "interrupted"
+    assert "Traceback" not in err.decode()
+    assert not (here / "run" / "done").exists()
+
+
+# Converting and scoring
+
+
+def test_convert_says_what_was_lost_and_reports_it(call, here):
+    status, out, err = call("convert", "gold.jsonl", "out.tsv", "--report", "losses.json")
+    entities = sum(len(document.entities) for document in GOLD)
+    report = json.loads((here / "losses.json").read_text())
+    assert (status, out) == (0, "")
+    assert err.splitlines()[0] == f"8 documents, {entities} entities"
+    counts = {line[8:].strip(): int(line[:8].replace(",", "")) for line in err.splitlines()[1:]}
+    assert counts == report["counts"] != {}
+    found = formats.read("out.tsv", "conll")
+    assert sum(len(document.entities) for document in found) == entities
+
+
+def test_convert_there_and_back_through_pipes(here):
+    text = (here / "gold.jsonl").read_bytes()
+    for to in ("bioc-json", "pubannotation", "bioc-xml"):
+        there = child("convert", "-", "-", "--to", to, "--from", "jsonl", stdin=subprocess.PIPE)
+        middle, _ = there.communicate(text)
+        back = child("convert", "-", "-", "--from", to, stdin=subprocess.PIPE)
+        end, err = back.communicate(middle)
+        assert back.returncode == 0, err
+        assert end == text, to
+
+
+def test_convert_takes_gzip_folders_and_label_maps(done, here):
+    (here / "map.toml").write_text('keep = ["Problem", "Anatomy"]\ndrop = ["Treatment"]\n[rename]\nTest = "Exam"\n')
+    raw = [
+        d.with_entities(Entity(e.start, e.end, e.label.replace("MedicalTest", "Test")) for e in d.entities)
+        for d in GOLD
+    ]
+    formats.write(raw, here / "raw.jsonl", "jsonl")
+    done("convert", "raw.jsonl", "notes", "--to", "brat")
+    done("convert", "notes", "out.jsonl.gz", "--labels", "map.toml")
+    found = map(json.loads, gzip.decompress((here / "out.jsonl.gz").read_bytes()).splitlines())
+    labels = {entity["label"] for document in found for entity in document["entities"]}
+    assert labels == {"Problem", "Anatomy", "Exam"}
+
+
+def test_score_prints_the_scores(done):
+    scores, worse = score(GOLD, FOUND), score(GOLD, WORSE)
+    data = json.loads(
+        done("score", "gold.jsonl", "found.jsonl", "--against", "worse.jsonl", "--json", "--bootstrap", 100)
+    )
+    assert data["kinds"] == scores.to_dict()
+    assert data["intervals"]["micro"] == interval(scores, resamples=100).to_dict()
+    assert data["intervals"]["Problem"] == interval(scores, label="Problem", resamples=100).to_dict()
+    assert data["against"] == compare(scores, worse, resamples=100).to_dict()
+    printed = done("score", "gold.jsonl", "found.jsonl", "--against", "worse.jsonl", "--kind", "left")
+    assert f"{100 * scores.micro('left').f1:.2f}" in printed
+    assert f"{100 * scores.macro('left').f1:.2f}" in printed
+    assert f"{100 * (scores.micro('left').f1 - worse.micro('left').f1):+.2f}" in printed
+    rows = [line.split() for line in printed.splitlines()]
+    for kind in KINDS:
+        rates = scores.micro(kind)
+        cells = (rates.precision, rates.recall, rates.f1, scores.macro(kind).f1)
+        assert [kind, *(f"{100 * cell:.2f}" for cell in cells)] in rows
+
+
+def test_score_warns_in_one_line_where_no_label_is_shared(here):
+    other = [d.with_entities(Entity(e.start, e.end, "X") for e in d.entities) for d in GOLD]
+    formats.write(other, here / "other.jsonl", "jsonl")
+    process = child("score", "gold.jsonl", "other.jsonl", cwd=here)
+    _, err = process.communicate()
+    assert process.returncode == 0
+    assert err.startswith(b"warning: gold (")
+    assert err.count(b"\n") == 1
+
+
+# Corpora and methods
+
+
+def test_corpora_list_and_info_say_what_is_registered(done):
+    everything = json.loads(done("corpora", "list", "--json"))
+    assert [facts["name"] for facts in everything] == list(corpora.names())
+    listed = json.loads(done("corpora", "list", "--language", "zh", "--label", "Disease", "--json"))
+    wanted = [f["name"] for f in everything if f["language"] == "zh" and "Disease" in f["common"].values()]
+    assert [facts["name"] for facts in listed] == wanted != []
+    printed = done("corpora", "list")
+    assert all(any(line.split()[:1] == [name] for line in printed.splitlines()) for name in corpora.names())
+    facts = json.loads(done("corpora", "info", "weibo", "--json"))
+    assert facts == next(f for f in everything if f["name"] == "weibo")
+    assert facts["licence"] in done("corpora", "info", "weibo")
+
+
+def test_corpora_check_fails_on_errors_alone(call, here):
+    status, out, err = call("corpora", "check", TARGET, "--against", "demo-cardiology")
+    assert status == 0
+    assert "demo-cardiology/train" in out
+    assert err.splitlines()[-1].endswith("0 errors")
+    (here / "leaky").mkdir()
+    for split in ("train", "dev", "test"):
+        formats.write(
+            [Document("PMC4242", "No sign of asthma in the chest now.")], here / "leaky" / f"{split}.jsonl", "jsonl"
+        )
+    status, out, _ = call("corpora", "check", "leaky", "--json")
+    assert status == 1
+    assert "error" in {finding["severity"] for finding in json.loads(out)["findings"]}
+
+
+@pytest.mark.mirror
+def test_corpora_get_and_check_a_published_corpus(call):
+    status, out, _ = call("corpora", "get", "weibo")
+    name, _, folder = out.strip().partition("\t")
+    assert (status, name) == (0, "weibo")
+    assert Path(folder).is_dir()
+    assert call("corpora", "check", "weibo")[0] in {0, 1}
+
+
+@pytest.mark.parametrize("name", methods.names())
+def test_methods_shows_settings_that_can_be_set(done, name):
+    data = json.loads(done("methods", name, "--json"))
+    assert all(setting["about"] for setting in data["settings"])
+    plain = {"data": {"target": TARGET}, "method": {"name": name}}
+    changes = [
+        f"method.{s['setting']}={json.dumps(s['default'])}" for s in data["settings"] if s["default"] is not None
+    ]
+    assert make_recipe(override(json.loads(json.dumps(plain)), changes)) == make_recipe(plain)
+    printed = done("methods", name)
+    assert all(setting["setting"] in printed for setting in data["settings"])
+
+
+def test_methods_lists_all_with_presets(done):
+    data = json.loads(done("methods", "--json"))
+    assert [entry["name"] for entry in data] == list(methods.names())
+    assert {entry["name"]: entry["presets"] for entry in data}["retrain"] == list(methods.presets("retrain"))
+
+
+# Training and tagging
+
+
+def test_train_leaves_a_run_and_is_not_done_twice(call, run, here):
+    assert {"recipe.toml", "scores.json", "bundle", "predictions", "done"} <= {path.name for path in run.iterdir()}
+    before = (run / "records.jsonl").read_bytes()
+    command = ("train", "--target", TARGET, "--share", "0.2", "--method", "crfsuite", "--out", run)
+    status, out, err = call(*command)
+    scores = json.loads((run / "scores.json").read_text())
+    assert status == 0
+    assert "nothing was run again" in err
+    assert (run / "records.jsonl").read_bytes() == before
+    for split in ("dev", "test"):
+        assert f"{100 * scores[split]['strict']['micro']['f1']:.2f}" in out
+        assert f"{100 * scores[split]['relaxed']['micro']['f1']:.2f}" in out
+    assert f"bundle: {run / 'bundle'}" in out
+    assert json.loads(call(*command, "--json")[1])["scores"] == scores
+    assert call(*command, "--seed", 1)[0] == 2, "another recipe's folder is refused"
+
+
+def test_run_does_what_the_recipe_of_a_run_says(done, run, here):
+    done("run", run / "recipe.toml", "--out", "again")
+    assert (here / "again" / "scores.json").read_bytes() == (run / "scores.json").read_bytes()
+    done("run", run / "recipe.toml", "--set", "method.iterations=1")
+    (other,) = (here / "runs").iterdir()
+    assert (other / "scores.json").read_bytes() != (run / "scores.json").read_bytes()
+
+
+def test_flags_become_the_recipe(done, here, monkeypatch):
+    seen = []
+    monkeypatch.setattr("transfuse.cli.training._finish", lambda recipe, *_: seen.append(recipe))
+    (here / "map.toml").write_text("")
+    done(
+        *("train", "--target", "a", "--source", "b", "--source", "c", "--share", 0.5, "--seed", 3, "--raw", "t"),
+        *("--labels", "map.toml", "--vectors", "v.txt", "--set", "method.training.epochs=2"),
+    )
+    done("train", "--target", "a", "--vectors", "none")
+    done("train", "--target", "a", "--source", "b", "--preset", "giorgi-bader")
+    first, second, third = (recipe.to_dict() for recipe in seen)
+    data = {"target": "a", "sources": ["b", "c"], "share": 0.5, "labels": "map.toml", "raw": ["t"], "limit": 0}
+    assert first["data"] == data
+    assert (first["method"]["name"], first["run"]["seed"]) == ("retrain", 3)
+    assert first["method"]["training"]["epochs"] == 2
+    assert (first["method"]["vectors"]["kind"], first["method"]["vectors"]["path"]) == ("file", "v.txt")
+    assert (second["method"]["name"], second["method"]["vectors"]["kind"]) == ("target-only", "none")
+    assert third == make_recipe(third | {"method": {"name": "retrain", "preset": "giorgi-bader"}}).to_dict()
+
+
+def test_tag_finds_what_the_tagger_finds(call, run, here):
+    lines = [document.text.replace("\n", " ") for document in GOLD]
+    (here / "notes.txt").write_text("\n\n".join(lines) + "\n", encoding="utf-8")
+    (here / "more.txt.gz").write_bytes(gzip.compress((here / "notes.txt").read_bytes()))
+    tagger = bundle.load(run / "bundle")
+    wanted = [tuple(d.entities) for d in tagger.tag(Document(str(i), line) for i, line in enumerate(lines))]
+    status, out, err = call("tag", run, "notes.txt", "more.txt.gz", "-o", "found.jsonl")
+    found = list(formats.read("found.jsonl"))
+    assert (status, out) == (0, "")
+    assert [document.text for document in found] == lines * 2
+    assert [document.entities for document in found] == wanted * 2
+    assert err.splitlines()[-1].startswith(f"16 documents, {2 * sum(map(len, wanted))} entities, ")
+    process = child("tag", run / "bundle", "-", "--to", "jsonl", stdin=subprocess.PIPE)
+    piped, _ = process.communicate((here / "notes.txt").read_bytes())
+    assert [len(json.loads(line)["entities"]) for line in piped.splitlines()] == list(map(len, wanted))
+    whole = formats.read("notes.txt", "txt")
+    call("tag", run, "notes.txt", "-o", "whole.jsonl", "--from", "txt")
+    assert [d.text for d in formats.read("whole.jsonl")] == [d.text for d in whole]
+
+
+def test_tag_gives_confidence_and_keeps_what_reaches_the_threshold(done, run):
+    done("tag", run, "gold.jsonl", "-o", "all.jsonl", "--confidence")
+    done("tag", run, "gold.jsonl", "-o", "some.jsonl", "--threshold", 0.9)
+    everything = [(d.id, e, e.score) for d in formats.read("all.jsonl") for e in d.entities]
+    kept = [(d.id, e, e.score) for d in formats.read("some.jsonl") for e in d.entities]
+    assert all(0 < value <= 1 for *_, value in everything)
+    assert kept == [entry for entry in everything if entry[2] >= 0.9]
+    assert 0 < len(kept) < len(everything)
+
+
+def test_tag_never_writes_over_its_input_nor_half_a_file(call, run, here):
+    before = (here / "gold.jsonl").read_bytes()
+    (here / "broken.jsonl").write_bytes(before + b"{\n")
+    for inputs, output in ((["gold.jsonl"], "gold.jsonl"), (["found.jsonl", "gold.jsonl"], here / "gold.jsonl")):
+        assert call("tag", run, *inputs, "-o", output)[0] == 2
+    assert call("tag", run, here, "-o", here / "inside.jsonl")[0] == 2
+    status, _, err = call("tag", run, "broken.jsonl", "-o", "out.jsonl")
+    assert status == 2
+    assert "broken.jsonl:9: " in err
+    assert (here / "gold.jsonl").read_bytes() == before
+    assert {path.name for path in here.iterdir()} == {"gold.jsonl", "found.jsonl", "worse.jsonl", "broken.jsonl"}
+
+
+def test_tag_streams(done, run, monkeypatch):
+    state = {"read": 0, "written": 0, "apart": 0}
+
+    def read(*_):
+        for i in range(3000):
+            state["read"] += 1
+            state["apart"] = max(state["apart"], state["read"] - state["written"])
+            yield Document(str(i), "No numbness.")
+
+    def write(documents, *_, **__):
+        for _ in documents:
+            state["written"] += 1
+
+    monkeypatch.setattr(tagging, "_read", read)
+    monkeypatch.setattr(formats, "write", write)
+    done("tag", run, "gold.jsonl")
+    assert state["written"] == 3000
+    assert state["apart"] < 100
+
+
+def test_vectors_are_trained_on_what_was_named(done, here, monkeypatch):
+    monkeypatch.setenv("TRANSFUSE_CACHE", str(here / "cache"))
+    (here / "text.txt").write_text("alpha beta gamma\n" * 9 + "delta\n", encoding="utf-8")
+    command = ("vectors", "train", "--text", "txt[per=line]:text.txt", "--width", 4, "--count", 2)
+    done(*command, "a.txt")
+    head, *rows = (here / "a.txt").read_text().splitlines()
+    assert head == "3 4"
+    assert {row.split()[0] for row in rows} == {"alpha", "beta", "gamma"}
+    done(*command, "b.safetensors", "--corpus", TARGET)
+    from transfuse.vectors import read_vectors
+
+    found = read_vectors(here / "b.safetensors")
+    assert {"alpha", "numbness"} <= set(found.words)
+    done(*command, "c.txt")
+    assert (here / "c.txt").read_bytes() == (here / "a.txt").read_bytes()
+
+
+def test_demo_prints_the_table_writes_the_report_and_is_instant_again(done, here, monkeypatch):
+    settings = {"vectors": {"kind": "none"}, "training": {"epochs": 1, "steps": 1}}
+    quick = {"target-only": settings, "crfsuite": {}, "retrain": settings | {"source_training": settings["training"]}}
+    monkeypatch.setattr(demo, "METHODS", quick)
+    printed = done("demo", "--out", "d", "--language", "zh", "--share", 0.05)
+    (table,) = json.loads(done("demo", "--out", "d", "--language", "zh", "--share", 0.05, "--json"))
+    assert [row["name"] for row in table["rows"]] == ["target-only", "crfsuite", "retrain"]
+    assert table["rows"][2]["sources"] == ["demo-cardiology-zh"]
+    for row in table["rows"]:
+        assert f"{100 * row['mean']:.2f}" in printed
+    assert "report.html" in {path.name for path in (here / "d").iterdir()}
+    monkeypatch.setattr("transfuse.methods.crfsuite.Crfsuite.fit", None)  # nothing is trained again
+    assert done("demo", "--out", "d", "--language", "zh", "--share", 0.05) == printed
+
+
+def test_threads_are_set_before_torch_is_there(here):
+    script = (
+        "import os\nfrom transfuse.cli import main\n"
+        "try: main(['train', '--target', 'nowhere', '--threads', '2'])\nexcept SystemExit: pass\n"
+        "import torch\nprint(torch.get_num_threads(), os.environ['OMP_NUM_THREADS'])"
+    )
+    variables = {name: value for name, value in os.environ.items() if "NUM_THREADS" not in name}
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=variables)
+    assert ended.stdout == "2 2\n"
