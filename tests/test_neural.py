@@ -51,7 +51,15 @@ def test_offsets_hold_on_any_text(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["cafe\u0301 fever", "\U0001d49c aspirin", "a\u200bb fever", "fever\r\naspirin", "\ufefffever", "\u00a0 fever\u3000"]
+    "text",
+    [
+        "cafe\u0301 fever",
+        "\U0001d49c aspirin",
+        "a\u200bb fever",
+        "fever\r\naspirin",
+        "\ufefffever",
+        "\u00a0 fever\u3000",
+    ],
 )
 def test_offsets_hold_on_odd_text(text: str) -> None:
     (tagged,) = TAGGER.tag([Document("x", text)])
@@ -93,8 +101,11 @@ def test_long_sentences_are_windowed_and_nothing_is_cut() -> None:
     assert early == [e for e in short.entities if e.end < 800]
 
 
-def test_confidence_is_a_probability() -> None:
-    documents = list(TAGGER.tag(department("cardiology", documents=10).train, confidence=True))
+@pytest.mark.parametrize("head", ["crf", "softmax"])
+def test_confidence_is_a_probability(head: str) -> None:
+    texts = [*department("cardiology", documents=10).train, Document("long", "fever after aspirin " * 400)]
+    documents = list(make(head=head, scheme="BIO").tag(texts, confidence=True))
+    assert documents == list(make(head=head, scheme="BIO").tag(texts))
     scores = [entity.score for document in documents for entity in document.entities]
     assert scores
     assert all(score is not None and 0 < score <= 1 for score in scores)
@@ -152,7 +163,9 @@ def test_copying_a_head_moves_shared_tags_only() -> None:
     assert moved == ["O", "B-Disease", "I-Disease", "E-Disease", "S-Disease"]
     for name in ours.names:
         row = target.projection.weight[ours.names.index(name)]
-        expected = source.projection.weight[theirs.names.index(name)] if name in moved else before[ours.names.index(name)]
+        expected = (
+            source.projection.weight[theirs.names.index(name)] if name in moved else before[ours.names.index(name)]
+        )
         assert torch.equal(row, expected)
 
 

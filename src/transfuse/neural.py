@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from pydantic import TypeAdapter, ValidationError
@@ -18,8 +19,9 @@ from torch import Tensor, nn
 from transfuse import tags as tagging
 from transfuse.architecture import Architecture, TagSet
 from transfuse.losses import Losses
+from transfuse.nn.crf import Lattice
 from transfuse.nn.encoder import Batch, Encoder
-from transfuse.nn.head import CRFHead, Head
+from transfuse.nn.head import Head
 from transfuse.nn.padding import inside
 from transfuse.text import BundleError, Document, Entity
 from transfuse.vocabulary import FormTable, Vocabulary, places
@@ -253,40 +255,73 @@ class NeuralTagger:
         for document, entities in zip(documents, found, strict=True):
             yield document.with_entities(entities)
 
-    def _spans(self, numbers: list[list[int]], confidence: bool) -> list[list[tuple[int, int, str, float | None]]]:
-        """Entities of each sentence as word ranges with label and confidence."""
+    def _spans(self, numbers: list[list[int]], confidence: bool) -> Iterator[list[_Found]]:
+        """Entities of each sentence, as word ranges with label and confidence."""
         windows = [(i, a, b) for i, row in enumerate(numbers) for a, b in _windows(len(row))]
         windows.sort(key=lambda w: w[1] - w[2])
-        result: list[list[tuple[int, int, str, float | None]]] = [[] for _ in numbers]
-        names = self.tagset.names
-        cut: dict[int, list[tuple[int, int, list[str]]]] = {}
+        parts: list[list[_Window]] = [[] for _ in numbers]
         for group in _groups(windows, 8_000):
             rows = [numbers[i][a:b] for i, a, b in group]
             lengths = torch.tensor([len(row) for row in rows])
             steps = inside(lengths, int(lengths[0]))
             place = torch.zeros(steps.shape, dtype=torch.long)
             place[steps] = torch.tensor([n for row in rows for n in row])
-            states = self.encoder.run(self._kept.values(), place, lengths)
+            lengths = lengths.to(self.encoder.device)
+            states = self.encoder.run(self._kept.values(), place.to(self.encoder.device), lengths)
             emissions = self.head.projection(states)
-            best = self.head.decode(states, lengths).tolist()
-            lattice = None
-            if confidence and isinstance(self.head, CRFHead):
-                lattice = self.head.crf.lattice(emissions, lengths)
+            lattice = self.head.lattice(emissions, lengths) if confidence else None
+            best = self.head.decode(emissions, lengths).tolist()
             for j, (i, a, b) in enumerate(group):
-                if a == 0 and b == len(numbers[i]):
-                    if any(best[j]):
-                        path = [names[t] for t in best[j][: b - a]]
-                        for first, last, label in tagging.decode(path, self.tagset.scheme):
-                            score = None
-                            if lattice is not None:
-                                score = _span_confidence(lattice, j, first, last, best[j], b - a, self.tagset)
-                            result[i].append((first, last, label, score))
-                else:
-                    cut.setdefault(i, []).append((a, b, [names[t] for t in best[j][: b - a]]))
-        for i, parts in cut.items():
-            path = _merge(sorted(parts))
-            result[i] = [(*span, None) for span in tagging.decode(path, self.tagset.scheme)]
-        return result
+                parts[i].append(_Window(a, b, best[j][: b - a], lattice, j))
+        return (self._read(sorted(windows, key=lambda w: w.start)) for windows in parts)
+
+    def _read(self, windows: list[_Window]) -> list[_Found]:
+        """The entities of one sentence from the paths of its windows."""
+        if not any(any(window.path) for window in windows):
+            return []
+        names = self.tagset.names
+        path = _merge(windows)
+        spans = tagging.decode([names[tag] for tag in path], self.tagset.scheme)
+        found: list[_Found] = []
+        for first, last, label in spans:
+            score = None
+            if windows[0].lattice is not None:
+                window = max(windows, key=lambda w: min(first - w.start, w.end - last))
+                score = self._confidence(window, first, last, path)
+            found.append((first, last, label, score))
+        return found
+
+    def _confidence(self, window: _Window, first: int, last: int, path: list[int]) -> float:
+        """Probability that the words of a span, and no more, are this entity, seen from one window."""
+        assert window.lattice is not None
+        tags = path[max(first, window.start) : min(last, window.end)]
+        closed = None if last >= window.end else self._closing[tags[-1]]
+        return min(1.0, window.lattice.span(window.row, max(0, first - window.start), tags, closed))
+
+    @cached_property
+    def _closing(self) -> list[list[bool]]:
+        """For each tag, which tags behind it end the mention that it belongs to."""
+        names, scheme = self.tagset.names, self.tagset.scheme
+        return [[_parted(tag, after, scheme) for after in names] for tag in names]
+
+
+_Found = tuple[int, int, str, float | None]
+"""First word, one past the last, label, confidence."""
+
+
+class _Window(NamedTuple):
+    """A piece of a sentence, its best path, and where its confidences stand."""
+
+    start: int
+    end: int
+    path: list[int]
+    lattice: Lattice | None
+    row: int
+
+
+def _parted(tag: str, after: str, scheme: str) -> bool:
+    """Whether no mention holds two words that are tagged so."""
+    return all(last - first < 2 for first, last, _ in tagging.decode([tag, after], scheme))
 
 
 class _Kept:
@@ -304,7 +339,9 @@ class _Kept:
             return self._values
         forms = self.table.forms()
         by_length = have + (forms.chars[have:] != 0).sum(1).argsort(stable=True)
-        parts = [self._encoder.project(forms.select(part)) for part in torch.split(by_length, 1024)]
+        parts = [
+            self._encoder.project(forms.select(part).to(self._encoder.device)) for part in torch.split(by_length, 1024)
+        ]
         new = torch.cat(parts, 1)[:, (by_length - have).argsort()]
         self._values = new if self._values is None else torch.cat([self._values, new], 1)
         return self._values
@@ -315,23 +352,6 @@ class _Kept:
         self._values = None
 
 
-def _span_confidence(
-    lattice: object, row: int, first: int, last: int, path: list[int], length: int, tagset: TagSet
-) -> float:
-    from transfuse.nn.crf import Lattice
-
-    assert isinstance(lattice, Lattice)
-    names = tagset.names
-    if last == length:
-        return min(1.0, lattice.span(row, first, path[first:last], None))
-    label = names[path[last - 1]].partition("-")[2]
-    closed = [
-        tagging.decode([names[path[last - 1]], name], tagset.scheme)[:1] == [(0, 1, label)] or name == "O"
-        for name in names
-    ]
-    return min(1.0, lattice.span(row, first, path[first:last], closed))
-
-
 def _windows(length: int) -> list[tuple[int, int]]:
     if length <= _WINDOW:
         return [(0, length)]
@@ -339,12 +359,12 @@ def _windows(length: int) -> list[tuple[int, int]]:
     return [(a, min(a + _WINDOW, length)) for a in range(0, length - _OVERLAP, step)]
 
 
-def _merge(parts: list[tuple[int, int, list[str]]]) -> list[str]:
-    """One tag path from overlapping windows: each word's tag comes from the window in which it stands deeper."""
-    path: list[str] = []
-    for number, (start, end, tags) in enumerate(parts):
-        until = end if number + 1 == len(parts) else end - _OVERLAP // 2
-        path += tags[len(path) - start : until - start]
+def _merge(windows: list[_Window]) -> list[int]:
+    """One path from overlapping windows: each word's tag comes from the window in which it stands deeper."""
+    path: list[int] = []
+    for number, window in enumerate(windows):
+        until = window.end if number + 1 == len(windows) else window.end - _OVERLAP // 2
+        path += window.path[len(path) - window.start : until - window.start]
     return path
 
 

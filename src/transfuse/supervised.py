@@ -65,7 +65,7 @@ class Encoding:
 
     def head(self, tagset: TagSet) -> Head:
         """A fresh head."""
-        return self.architecture.build_head(self.encoder.width, tagset)
+        return self.architecture.build_head(self.encoder.width, tagset).to(self.encoder.device)
 
     def tagger(self, head: Head, tagset: TagSet, outputs: Sequence[str] | None = None) -> NeuralTagger:
         """The encoder with one head, put to work."""
@@ -183,6 +183,7 @@ def train_head(
 
 def head_loss(encoder: Encoder, head: Head, batch: Batch) -> Tensor:
     """Mean negative log-likelihood of a batch's sentences, in nats: a scalar."""
+    batch = batch.to(encoder.device)
     assert batch.tags is not None
     return head.loss(encoder(batch), batch.lengths, tags=batch.tags, allowed=batch.allowed).mean()
 

@@ -33,6 +33,11 @@ class Batch:
     tags: Tensor | None = None
     allowed: Tensor | None = None
 
+    def to(self, device: torch.device) -> Batch:
+        """The same on another device."""
+        rest = (self.places, self.lengths, self.unknown, self.tags, self.allowed)
+        return Batch(self.forms.to(device), *(None if part is None else part.to(device) for part in rest))  # type: ignore[arg-type]
+
 
 class Dropout(nn.Module):
     """Ordinary dropout, or variational: one mask a sentence, the same for all of its words (Gal & Ghahramani 2016)."""
@@ -74,6 +79,11 @@ class Encoder(nn.Module):
         self.before = Dropout(dropout, variational=variational)
         self.after = Dropout(dropout, variational=variational)
         self.width = 2 * hidden
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.lstm.bias.device
 
     def forward(self, batch: Batch) -> Tensor:
         """``[batch, time, width]`` states."""

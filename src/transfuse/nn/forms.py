@@ -41,6 +41,10 @@ class Forms:
         longest = int((chars != 0).sum(1).max()) if len(rows) else 0
         return Forms(self.words[rows], self.trained[rows], chars[:, :longest], self.features[rows])
 
+    def to(self, device: torch.device) -> Forms:
+        """The same on another device."""
+        return Forms(*(part.to(device) for part in (self.words, self.trained, self.chars, self.features)))
+
 
 class CharCNN(nn.Module):
     """Convolutions over a form's characters, the maximum over places (Ma & Hovy 2016; several widths as in Kim 2014).

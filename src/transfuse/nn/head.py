@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from transfuse.nn.crf import CRF
+from transfuse.nn.crf import CRF, Lattice
 from transfuse.nn.padding import inside
 
 __all__ = ["CRFHead", "Head", "SoftmaxHead"]
@@ -24,8 +24,12 @@ class Head(nn.Module):
         """Negative log-likelihood of each sentence in nats: ``[batch]``. Arguments as in `CRF.loss`."""
         raise NotImplementedError
 
-    def decode(self, states: Tensor, lengths: Tensor) -> Tensor:
-        """The best tags: ``[batch, time]``."""
+    def decode(self, emissions: Tensor, lengths: Tensor) -> Tensor:
+        """The best tags ``[batch, time]`` for ``[batch, time, tags]`` emissions, 0 where a sentence has ended."""
+        raise NotImplementedError
+
+    def lattice(self, emissions: Tensor, lengths: Tensor) -> Lattice:
+        """Everything that a confidence needs; shapes as in `decode`."""
         raise NotImplementedError
 
 
@@ -43,9 +47,13 @@ class CRFHead(Head):
         emissions: Tensor = self.projection(states)
         return self.crf.loss(emissions, lengths, tags=tags, allowed=allowed)
 
-    def decode(self, states: Tensor, lengths: Tensor) -> Tensor:
+    def decode(self, emissions: Tensor, lengths: Tensor) -> Tensor:
         """See `Head.decode`."""
-        return self.crf.decode(self.projection(states), lengths)
+        return self.crf.decode(emissions, lengths)
+
+    def lattice(self, emissions: Tensor, lengths: Tensor) -> Lattice:
+        """See `Head.lattice`."""
+        return self.crf.lattice(emissions, lengths)
 
 
 class SoftmaxHead(Head):
@@ -64,8 +72,15 @@ class SoftmaxHead(Head):
         steps = inside(lengths, tags.shape[1])
         return -known.masked_fill(~steps, 0).sum(1)
 
-    def decode(self, states: Tensor, lengths: Tensor) -> Tensor:
+    def decode(self, emissions: Tensor, lengths: Tensor) -> Tensor:
         """See `Head.decode`."""
-        tags: Tensor = self.projection(states).argmax(-1)
-        steps = inside(lengths, tags.shape[1])
-        return tags * steps
+        return emissions.argmax(-1) * inside(lengths, emissions.shape[1])
+
+    @torch.no_grad()
+    def lattice(self, emissions: Tensor, lengths: Tensor) -> Lattice:
+        """See `Head.lattice`: words do not know of each other, so every step is worth what its word says."""
+        chances = emissions.double().softmax(-1)
+        tags = chances.shape[-1]
+        return Lattice(
+            chances.new_zeros(len(lengths)), chances, torch.ones_like(chances), chances, chances.new_ones(tags, tags)
+        )
