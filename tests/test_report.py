@@ -218,7 +218,7 @@ def test_text_of_a_corpus_cannot_break_the_page(tmp_path):
 
 
 def test_a_dot_lies_in_its_interval_and_higher_is_further_right():
-    rows = [("a", 0.61, 0.55, 0.64), ("b<", 0.8, 0.79, 0.99), ("c", 0.7, 0.7, 0.7)]
+    rows = [("a", 0.61, 0.55, 0.64), ("b<", 0.8, 0.79, 0.88), ("c", 0.7, 0.7, 0.7)]
     figure = ElementTree.fromstring(plots.intervals(rows, title="T"))
     groups = figure.findall("g")
     assert [group.findtext("text") for group in groups] == ["a", "b<", "c"]
@@ -232,6 +232,8 @@ def test_a_dot_lies_in_its_interval_and_higher_is_further_right():
     assert places[0] < places[2] < places[1]
     ticks = {int(t.text): float(t.attrib["x"]) for t in figure.findall("text")}
     assert places[1] == pytest.approx(ticks[80])
+    assert ticks[50] == plots.LEFT
+    assert ticks[90] == plots.WIDTH - plots.RIGHT
 
 
 def test_bars_are_as_long_as_their_numbers():

@@ -49,7 +49,9 @@ def register(app: typer.Typer) -> None:
         )
     )(train)
     app.command(
-        epilog=epilog("transfuse run ground/ncbi-disease", "transfuse run recipe.toml --set run.seed=1 --set data.share=0.1")
+        epilog=epilog(
+            "transfuse run ground/ncbi-disease", "transfuse run recipe.toml --set run.seed=1 --set data.share=0.1"
+        )
     )(run)
     app.command(epilog=epilog("transfuse methods", "transfuse methods retrain"))(methods)
     app.add_typer(vectors_group, name="vectors")
