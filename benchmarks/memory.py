@@ -24,7 +24,7 @@ def main() -> None:
         for document in synthetic.department(name, seed=number, documents=2000).train
     ]
     block = ("\n".join(notes) + "\n").encode()
-    command = [sys.executable, "-m", "transfuse", "tag", bundle, "-", "--from", "txt", "-o", "-", "--to", "jsonl"]
+    command = [sys.executable, "-m", "transfuse", "tag", bundle, "-", "-o", "-", "--to", "jsonl"]
     began = time.monotonic()
     child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
     assert child.stdin is not None
