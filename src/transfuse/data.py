@@ -6,6 +6,7 @@ import hashlib
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -97,8 +98,8 @@ def _read(spec: str, losses: Losses | None) -> Corpus:
     place = Path(path)
     if not place.exists():
         if ":" not in spec and "/" not in spec and "." not in spec:
-            close = [n for n in corpora.names() if spec in n or n in spec]
-            hint = f"; did you mean {' or '.join(close[:3])}?" if close else "; see `transfuse corpora list`"
+            close = get_close_matches(spec, corpora.names(), 2)
+            hint = f"; did you mean {' or '.join(close)}?" if close else "; see `transfuse corpora list`"
             raise ConfigError(f"no registered corpus and no path is called {spec!r}{hint}")
         raise DataError("no such file or folder", path=path)
 

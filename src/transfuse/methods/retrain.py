@@ -46,6 +46,8 @@ class Retrain(Supervised):
             strangers = sorted(set(getattr(self, name)) - set(LAYERS))
             if strangers:
                 raise ConfigError(f"{name}: no such layer group: {', '.join(strangers)}; there are {', '.join(LAYERS)}")
+        if set(self.frozen) == set(LAYERS):
+            raise ConfigError("frozen: with every layer group frozen there is nothing left to train")
 
     def fit(self, task: Task, *, run: Run) -> Tagger:
         """Sources in the task's order, then the target; the head is rebuilt where label sets differ."""
