@@ -26,32 +26,36 @@ def cpu(work: Callable[[], object]) -> float:
     return (time.process_time() - began) / REPEATS
 
 
+def works(batch: int, time_steps: int, tags: int) -> dict[str, tuple[Callable[[], object], Callable[[], object]]]:
+    """What is timed for a shape: ours and the peer's, by name."""
+    legal = [True] * tags
+    ours, peer = CRF(legal, legal, [legal] * tags), Peer(tags, batch_first=True)
+    emissions = torch.randn(batch, time_steps, tags, requires_grad=True)
+    gold = torch.randint(0, tags, (batch, time_steps))
+    lengths = torch.full((batch,), time_steps)
+    mask = torch.ones(batch, time_steps, dtype=torch.bool)
+    fixed = emissions.detach()
+    return {
+        "loss+grad": (
+            lambda: ours.loss(emissions, lengths, tags=gold).sum().backward(),
+            lambda: (-peer(emissions, gold, mask=mask, reduction="sum")).backward(),
+        ),
+        "decode": (lambda: ours.decode(fixed, lengths), lambda: peer.decode(fixed, mask=mask)),
+    }
+
+
 def main() -> None:
     """Print a row a shape: medians in milliseconds and the median of the paired ratios."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
     print(f"{'batch x words x tags':>22} {'what':>9} {'ours ms':>9} {'peer ms':>9} {'ratio':>6}")
-    for batch, time_steps, tags in SHAPES:
-        legal = [True] * tags
-        ours, peer = CRF(legal, legal, [legal] * tags), Peer(tags, batch_first=True)
-        emissions = torch.randn(batch, time_steps, tags, requires_grad=True)
-        gold = torch.randint(0, tags, (batch, time_steps))
-        lengths = torch.full((batch,), time_steps)
-        mask = torch.ones(batch, time_steps, dtype=torch.bool)
-        fixed = emissions.detach()
-        pairs = {
-            "loss+grad": (
-                lambda: ours.loss(emissions, lengths, tags=gold).sum().backward(),
-                lambda: (-peer(emissions, gold, mask=mask, reduction="sum")).backward(),
-            ),
-            "decode": (lambda: ours.decode(fixed, lengths), lambda: peer.decode(fixed, mask=mask)),
-        }
-        for what, (own_work, peer_work) in pairs.items():
-            own_work(), peer_work()
-            rows = [(cpu(own_work), cpu(peer_work)) for _ in range(ROUNDS)]
+    for shape in SHAPES:
+        for what, (own, peer) in works(*shape).items():
+            own(), peer()
+            rows = [(cpu(own), cpu(peer)) for _ in range(ROUNDS)]
             own_ms, peer_ms = (1000 * statistics.median(column) for column in zip(*rows, strict=True))
-            ratio = statistics.median(theirs / own for own, theirs in rows)
-            print(f"{f'{batch} x {time_steps} x {tags}':>22} {what:>9} {own_ms:9.2f} {peer_ms:9.2f} {ratio:6.2f}")
+            ratio = statistics.median(theirs / mine for mine, theirs in rows)
+            print(f"{' x '.join(map(str, shape)):>22} {what:>9} {own_ms:9.2f} {peer_ms:9.2f} {ratio:6.2f}")
 
 
 if __name__ == "__main__":
