@@ -23,8 +23,8 @@ class Crfsuite:
         iterations: of L-BFGS, at most.
     """
 
-    c1: float = 0.1
-    c2: float = 0.1
+    c1: float = 0.05
+    c2: float = 0.01
     iterations: int = 100
 
     def fit(self, task: Task, *, run: Run) -> Tagger:
