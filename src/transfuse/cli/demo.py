@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from transfuse.cli.console import epilog, note, print_json, say, show_table, use_threads
+from transfuse.cli.console import epilog, note, print_json, use_threads
+from transfuse.cli.reporting import show_tables
 from transfuse.text import ConfigError
 
 __all__ = ["demo", "register"]
@@ -48,7 +49,7 @@ def demo(
     use_threads(1)
     from transfuse.cli.training import perform
     from transfuse.recipe import make_recipe
-    from transfuse.report import HEADS, table_rows, write_report
+    from transfuse.report import write_report
     from transfuse.results import read_run
 
     runs = []
@@ -65,10 +66,5 @@ def demo(
     if as_json:
         print_json([table.to_dict() for table in tables])
     else:
-        for table in tables:
-            labelled = table.rows[0].runs[0].data["labelled"]
-            title = f"{table.corpus.name}: {labelled} labelled documents, {len(table.corpus.test)} for testing"
-            columns = [(head, "left" if i == 0 else "right") for i, head in enumerate(HEADS)]
-            show_table(title, columns, table_rows(table))
-        say("Scores in per cent; difference to target-only, p by approximate randomisation.")
+        show_tables(tables)
     note(f"report: {output / 'report.html'}")
