@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from transfuse.cli import main
 from transfuse.formats import names, read, write
 from transfuse.text import ConfigError, DataError, Document, Entity
 
@@ -132,6 +133,22 @@ def test_a_broken_file_is_told_with_its_line(
     assert str(caught.value).startswith(f"{path}:{line}: ")
     assert message in str(caught.value) and "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("format", "what", "content", "line", "message"), BROKEN, ids=[f"{r[0]}: {r[1]}" for r in BROKEN]
+)
+def test_the_command_line_says_so_and_leaves_with_status_2(
+    format: str, what: str, content: bytes, line: int, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "broken"
+    path.write_bytes(content)
+    with pytest.raises(SystemExit) as caught:
+        main(["convert", str(path), str(tmp_path / "out.jsonl"), "--from", format])
+    said = capsys.readouterr()
+    assert caught.value.code == 2
+    assert said.err.startswith(f"error: {path}:{line}: ") and message in said.err and said.err.count("\n") == 1
+    assert said.out == "" and list(tmp_path.iterdir()) == [path]
 
 
 def test_every_format_is_broken_twice() -> None:
