@@ -11,7 +11,7 @@ import pytest
 from transfuse import bundle
 from transfuse.linear import LinearTagger, train_linear
 from transfuse.synthetic import department
-from transfuse.text import BundleError
+from transfuse.text import BundleError, DataError
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ def test_a_failure_leaves_the_old_one(saved: Path, tagger: LinearTagger, monkeyp
         raise OSError("disk full")
 
     monkeypatch.setattr(tagger, "save", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(DataError, match="bundle: cannot be written: disk full"):
         bundle.save(tagger, saved)
     assert {path.name: path.read_bytes() for path in saved.iterdir()} == before
     assert [path.name for path in saved.parent.iterdir()] == ["bundle"]

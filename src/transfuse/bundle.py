@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol, Self, cast
 
-from transfuse.run import write_beside
+from transfuse.files import write_beside
 from transfuse.text import BundleError, Tagger
 
 __all__ = ["VERSION", "describe", "load", "save"]

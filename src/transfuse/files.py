@@ -273,21 +273,25 @@ def _packed(raw: IO[bytes], path: Path) -> Iterator[IO[bytes]]:
 def write_beside(path: Path) -> Iterator[Path]:
     """A name beside a path, for a file or folder that gets the path's name when all went well, and is gone otherwise.
 
+    What stood there before is replaced, a folder too.
+
     Raises:
         DataError: it cannot be written.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part, old = (path.with_name(f".{path.name}.{os.getpid()}.{end}") for end in ("part", "old"))
     try:
         yield part
+        if part.is_dir() and path.is_dir():
+            path.rename(old)
         part.replace(path)
     except OSError as fault:
         raise DataError(f"cannot be written: {fault.strerror or fault}", path=str(path)) from None
     finally:
-        if part.is_dir():
-            shutil.rmtree(part)
-        else:
-            with suppress(OSError):
-                part.unlink()
+        for rest in (part, old):
+            if rest.is_dir():
+                shutil.rmtree(rest)
+            else:
+                rest.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -12,32 +12,14 @@ import os
 import platform
 import shutil
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Run", "Stage", "environment", "write_beside"]
+from transfuse.files import write_beside
 
-
-@contextlib.contextmanager
-def write_beside(path: Path) -> Iterator[Path]:
-    """A temporary path beside the wanted one, moved into its place if all went well: nobody sees a half-written file.
-
-    Works for files and folders; what stood there before is replaced.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    holder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    fresh = holder / path.name
-    try:
-        yield fresh
-        if fresh.is_dir() and path.exists():
-            path.rename(holder / "old")
-        fresh.replace(path)
-    finally:
-        shutil.rmtree(holder, ignore_errors=True)
+__all__ = ["Run", "Stage", "environment"]
 
 
 def environment() -> dict[str, Any]:
@@ -152,7 +134,9 @@ class Run:
             self.watch(text, done)
 
     def finish(self) -> None:
-        """Mark the run as done; checkpoints are no longer needed and go."""
+        """Mark the run as done; checkpoints and what kills left half-written are no longer needed and go."""
         shutil.rmtree(self.folder / "checkpoint", ignore_errors=True)
+        for rest in self.folder.glob(".*.part"):
+            shutil.rmtree(rest) if rest.is_dir() else rest.unlink()
         descriptor = os.open(self.folder / "done", os.O_CREAT | os.O_WRONLY, 0o644)
         os.close(descriptor)

@@ -20,7 +20,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from transfuse.run import Stage, write_beside
+from transfuse.files import write_beside
+from transfuse.run import Stage
 from transfuse.text import ConfigError, TransfuseError
 
 __all__ = ["Feed", "Objective", "Training", "fit"]
@@ -240,6 +241,7 @@ class _Loop:
         if torch.cuda.is_available():
             tensors["generator.cuda"] = torch.cuda.get_rng_state()
         tensors = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
+        self.stage.checkpoint.parent.mkdir(exist_ok=True)
         with write_beside(self.stage.checkpoint) as path:
             save_file(tensors, path, {"progress": json.dumps(asdict(self.at))})
 

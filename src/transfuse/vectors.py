@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from transfuse.files import write_beside
 from transfuse.text import ConfigError, DataError, Document, Task
 from transfuse.vocabulary import normalise
 from transfuse.words import words
@@ -99,8 +100,6 @@ class WordVectors:
 
     def save(self, path: Path) -> None:
         """Write ``.safetensors`` (ours), ``.bin`` (word2vec binary) or, for any other suffix, word2vec text."""
-        from transfuse.files import write_beside
-
         with write_beside(path) as fresh:
             if path.suffix == ".safetensors":
                 from safetensors.numpy import save_file
