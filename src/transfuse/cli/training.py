@@ -156,6 +156,9 @@ def _finish(recipe: Recipe, output: Path | None, device: str, as_json: bool) -> 
     for source in run.data["sources"]:
         removed = sum(source["removed"].values())
         say(f"{source['name']}: {count(removed, 'document')} taken out that the target's dev or test holds")
+    for moved in (record for record in run.records if record["event"] == "transferred"):
+        afresh = ", ".join(moved["fresh"]) or "none"
+        say(f"carried over: {', '.join(moved['layers'])}; tags {', '.join(moved['tags']) or 'none'}; afresh: {afresh}")
     if recipe.published:
         say(f"published: {recipe.published.f1:.2f} ({recipe.published.place})")
     chosen = f"chosen by: {run.selection}; " if run.selection else ""
