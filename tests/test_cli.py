@@ -223,7 +223,8 @@ def test_a_closed_pipe_is_silent():
 
 def test_ctrl_c_ends_with_130_and_the_run_can_go_on(here):
     command = ("train", "--target", TARGET, "--vectors", "none", "--set", "method.training.epochs=400", "--out", "run")
-    process = child(*command, cwd=here)
+    # a shell's background jobs are born deaf to Ctrl-C, and their children with them
+    process = child(*command, cwd=here, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     for _ in range(600):
         if (here / "run" / "records.jsonl").exists() and "vocabulary" in (here / "run" / "records.jsonl").read_text():
             break

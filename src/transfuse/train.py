@@ -182,7 +182,9 @@ class _Loop:
             group["lr"] = self.training.rate * factor * self.training.scale(done)
         self.optimizer.zero_grad(set_to_none=True)
         sum(terms.values(), torch.zeros(())).backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.parameters, self.training.clip)
+        norm = nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
+        if norm > self.training.clip:
+            nn.utils.clip_grads_with_norm_(self.parameters, self.training.clip, norm)
         self.optimizer.step()
         self.at.steps += 1
         if self.average:

@@ -12,7 +12,7 @@ from transfuse.cli.console import epilog, note, print_json, say, show_table
 if TYPE_CHECKING:
     from transfuse.results import Table
 
-__all__ = ["register", "show_tables"]
+__all__ = ["register", "report", "show_tables"]
 
 
 def register(app: typer.Typer) -> None:

@@ -75,7 +75,7 @@ class CharCNN(nn.Module):
         for span, layer in zip(self.widths, self.filters, strict=True):
             windows = layer(vectors.unfold(1, span, 1).transpose(2, 3).flatten(2))
             outside = starts[:, : windows.shape[1]] > (lengths - span).clamp(min=0)
-            pooled.append(windows.masked_fill(outside[..., None], -torch.inf).amax(1))
+            pooled.append(windows.masked_fill_(outside[..., None], -torch.inf).amax(1))
         return torch.cat(pooled, -1).relu()
 
 
