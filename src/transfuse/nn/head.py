@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -13,24 +14,24 @@ from transfuse.nn.padding import inside
 __all__ = ["CRFHead", "Head", "SoftmaxHead"]
 
 
-class Head(nn.Module):
+class Head(nn.Module, ABC):
     """A projection of states onto tags, ``E = W h + b``; what is made of the emissions is up to the kinds."""
 
     def __init__(self, width: int, tags: int) -> None:
         super().__init__()
         self.projection = nn.Linear(width, tags)
 
+    @abstractmethod
     def loss(self, states: Tensor, lengths: Tensor, *, tags: Tensor, allowed: Tensor | None = None) -> Tensor:
         """Negative log-likelihood of each sentence in nats: ``[batch]``. Arguments as in `CRF.loss`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def decode(self, emissions: Tensor, lengths: Tensor) -> Tensor:
         """The best tags ``[batch, time]`` for ``[batch, time, tags]`` emissions, 0 where a sentence has ended."""
-        raise NotImplementedError
 
+    @abstractmethod
     def lattice(self, emissions: Tensor, lengths: Tensor) -> Lattice:
         """Everything that a confidence needs; shapes as in `decode`."""
-        raise NotImplementedError
 
 
 class CRFHead(Head):
