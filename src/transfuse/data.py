@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -16,7 +15,7 @@ from transfuse.losses import Losses
 from transfuse.published import hold_out
 from transfuse.text import ConfigError, Corpus, DataError, Document, LabelError, Task
 
-__all__ = ["Data", "build_task", "corpus_hash", "raw_documents", "resolve"]
+__all__ = ["Data", "build_task", "raw_documents", "resolve"]
 
 _SPLIT_NAMES = {"train": ("train",), "dev": ("dev", "devel", "valid", "validation"), "test": ("test",)}
 
@@ -200,15 +199,4 @@ def _strip(document: Document) -> Document:
 
 def _facts(corpus: Corpus) -> dict[str, Any]:
     splits = {name: len(documents) for name, documents in corpus.splits.items()}
-    return {"name": corpus.name, "labels": corpus.labels, "documents": splits, "sha256": corpus_hash(corpus)}
-
-
-def corpus_hash(corpus: Corpus) -> str:
-    """SHA-256 over names of splits, texts, entities and unknown ranges: what the numbers of a run depend on."""
-    digest = hashlib.sha256()
-    for split, documents in sorted(corpus.splits.items()):
-        digest.update(f"\x1d{split}".encode())
-        for document in documents:
-            spans = ";".join(f"{e.start},{e.end},{e.label}" for e in document.entities)
-            digest.update(f"\x1e{document.text}\x1f{spans}\x1f{document.unknown}".encode("utf-8", "surrogatepass"))
-    return digest.hexdigest()
+    return {"name": corpus.name, "labels": corpus.labels, "documents": splits, "sha256": corpus.sha256}

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from transfuse import formats
-from transfuse.data import corpus_hash, resolve
+from transfuse.data import resolve
 from transfuse.score import Scores, score
 from transfuse.significance import Comparison, Interval, compare, holm, interval
 from transfuse.text import Corpus, DataError, Document
@@ -240,7 +240,7 @@ def _table(runs: Sequence[Finished], kind: str, baseline: str, resamples: int) -
     corpus = resolve(data["target"], labels=data["labels"])
     if not corpus.test:
         raise DataError(f"{corpus.name} has no test split to compare runs on")
-    digest = corpus_hash(corpus)
+    digest = corpus.sha256
     rows: dict[str, list[Finished]] = {}
     for run in sorted(runs, key=lambda r: r.seed):
         if run.data["target"]["sha256"] != digest:

@@ -6,9 +6,11 @@ Nothing in here knows tags, tokens or tensors, and nothing outside the standard 
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Protocol, runtime_checkable
 
 __all__ = [
@@ -177,6 +179,17 @@ class Corpus:
     def test(self) -> tuple[Document, ...]:
         """Documents to score once, at the end."""
         return self.splits.get("test", ())
+
+    @cached_property
+    def sha256(self) -> str:
+        """Over names of splits, texts, entities and unknown ranges: what the numbers of a run depend on."""
+        digest = hashlib.sha256()
+        for split, documents in sorted(self.splits.items()):
+            digest.update(f"\x1d{split}".encode())
+            for document in documents:
+                spans = ";".join(f"{e.start},{e.end},{e.label}" for e in document.entities)
+                digest.update(f"\x1e{document.text}\x1f{spans}\x1f{document.unknown}".encode("utf-8", "surrogatepass"))
+        return digest.hexdigest()
 
     def with_split(self, split: str, documents: Iterable[Document]) -> Corpus:
         """The same corpus with one split replaced."""

@@ -73,6 +73,18 @@ class Vocabulary:
         kept = tuple(sorted(char for char, count in chars.items() if count >= rare_char))
         return cls(tuple(words), tuple(sorted(names.items(), key=lambda x: (-x[1], x[0]))), kept, buckets)
 
+    def extended(self, forms: Iterable[str]) -> Vocabulary:
+        """With the words of more training data behind the old ones: no old row moves, so that trained weights stay.
+
+        Args:
+            forms: every word of the further training data, as often as it occurs.
+        """
+        new = Vocabulary.of(self.words, forms, buckets=self.buckets)
+        more = dict(new.trained)
+        known = tuple((word, count + more.pop(word, 0)) for word, count in self.trained)
+        chars = tuple(char for char in new.chars if char not in self.char_rows)
+        return Vocabulary(self.words, known + tuple(more.items()), self.chars + chars, self.buckets)
+
     @cached_property
     def word_rows(self) -> dict[str, int]:
         """Row of each word that has a fixed vector."""
