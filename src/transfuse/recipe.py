@@ -30,10 +30,12 @@ __all__ = [
     "Published",
     "Recipe",
     "find_recipe",
+    "from_table",
     "load_recipe",
     "make_recipe",
     "override",
     "read_scores",
+    "read_table",
     "run_recipe",
     "score_splits",
     "shipped_recipes",
@@ -120,16 +122,24 @@ def load_recipe(path: Path, *, changes: Iterable[str] = ()) -> Recipe:
     """Read a TOML file, with changes as `override` takes them.
 
     Raises:
-        DataError: no such file, or no TOML; with its line.
+        DataError: see `read_table`.
         ConfigError: an unknown key or a wrong value; with its path.
     """
+    return make_recipe(override(read_table(path), changes))
+
+
+def read_table(path: Path) -> dict[str, Any]:
+    """What a TOML file holds.
+
+    Raises:
+        DataError: no such file, or no TOML; with its line.
+    """
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise DataError(f"cannot read the recipe: {error.strerror}", path=str(path)) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"not TOML: {error}", path=str(path)) from error
-    return make_recipe(override(table, changes))
 
 
 def override(table: dict[str, Any], changes: Iterable[str]) -> dict[str, Any]:
@@ -175,7 +185,7 @@ def make_recipe(table: Mapping[str, Any]) -> Recipe:
                 f"method.preset: {name} has no preset {preset!r}; there are: {', '.join(known) or 'none'}"
             )
         settings = _merge(asdict(known[preset]), settings)  # type: ignore[call-overload]
-    data = _build(Data, rest.pop("data", {}), "data")
+    data = from_table(Data, rest.pop("data", {}), "data")
     published = rest.pop("published", None)
     seed = run.pop("seed", 0)
     strangers = [*rest, *(f"run.{key}" for key in run)]
@@ -186,9 +196,9 @@ def make_recipe(table: Mapping[str, Any]) -> Recipe:
     return Recipe(
         data,
         name,
-        _build(kind, settings, "method"),
+        from_table(kind, settings, "method"),
         seed,
-        None if published is None else _build(Published, published, "published"),
+        None if published is None else from_table(Published, published, "published"),
     )
 
 
@@ -200,8 +210,17 @@ def _merge(base: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _build(kind: type[T], table: Any, path: str) -> T:
-    """A dataclass from a table, unknown keys refused with their path, nothing coerced."""
+def from_table(kind: type[T], table: Any, path: str) -> T:
+    """A dataclass from a table, unknown keys refused with their path, nothing coerced.
+
+    Args:
+        kind: the dataclass.
+        table: as TOML gives it.
+        path: of the table, for messages.
+
+    Raises:
+        ConfigError: an unknown key or a wrong value; with its path.
+    """
     if not isinstance(table, Mapping):
         raise ConfigError(f"{path} is a table, not {table!r}")
     _refuse_strangers(kind, table, path)
