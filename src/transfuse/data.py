@@ -173,7 +173,9 @@ def build_task(data: Data, *, seed: int) -> tuple[Task, dict[str, Any]]:
         labelled = {document.id for document in kept.train}
         raw += [_strip(document) for document in target.train if document.id not in labelled]
         target = kept
-    facts |= {"share": data.share, "labelled": len(target.train), "raw": len(raw), "losses": losses.counts}
+    annotations = sum(len(document.entities) for document in target.train)
+    facts |= {"share": data.share, "labelled": len(target.train), "annotations": annotations}
+    facts |= {"raw": len(raw), "losses": losses.counts}
     return Task(target, tuple(sources), tuple(raw)), facts
 
 
