@@ -33,6 +33,7 @@ __all__ = [
     "from_table",
     "load_recipe",
     "make_recipe",
+    "merge",
     "override",
     "read_scores",
     "read_table",
@@ -184,7 +185,7 @@ def make_recipe(table: Mapping[str, Any]) -> Recipe:
             raise ConfigError(
                 f"method.preset: {name} has no preset {preset!r}; there are: {', '.join(known) or 'none'}"
             )
-        settings = _merge(asdict(known[preset]), settings)  # type: ignore[call-overload]
+        settings = merge(asdict(known[preset]), settings)  # type: ignore[call-overload]
     data = from_table(Data, rest.pop("data", {}), "data")
     published = rest.pop("published", None)
     seed = run.pop("seed", 0)
@@ -202,11 +203,12 @@ def make_recipe(table: Mapping[str, Any]) -> Recipe:
     )
 
 
-def _merge(base: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A table with the values of another put in its place, table by table."""
     merged = dict(base)
     for key, value in changes.items():
         old = merged.get(key)
-        merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, Mapping) else value
+        merged[key] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
     return merged
 
 

@@ -1,0 +1,307 @@
+"""What is compared: variants of methods over tasks, shares and seeds, as cells, each of which is a recipe.
+
+``[compare]`` tasks, methods, shares and seeds; ``[data]`` and ``[method]`` what all of them have in common;
+``[methods.NAME]`` what one has for itself; ``[sweep]`` one setting through several values; ``[published]`` printed
+numbers. As in recipes, unknown keys are refused with their path and nothing is coerced.
+
+A common setting goes to every method that has it: ``[method.training]`` reaches the networks and not CRFsuite. One
+that no compared method has is refused. A method's own settings go before common ones, and these before a preset's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from transfuse import methods
+from transfuse.data import Data
+from transfuse.recipe import Recipe, from_table, make_recipe, merge, override, read_table
+from transfuse.text import ConfigError, TransfuseError
+
+__all__ = [
+    "BASELINES",
+    "Cell",
+    "Comparison",
+    "Printed",
+    "Transfer",
+    "Variant",
+    "load_comparison",
+    "make_comparison",
+]
+
+BASELINES = ("target-only", "crfsuite")
+"""In every comparison. They look at no source and get none, so that tasks with the same target share their cells."""
+
+_TABLES = ("compare", "data", "method", "methods", "sweep", "published")
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """A task: to a target from sources, named as in `transfuse.data.Data`.
+
+    Attributes:
+        target: what to learn.
+        sources: what to transfer from, in order.
+        published: printed F1 of variants on this task, in percent; their place stands in `Printed`.
+    """
+
+    target: str
+    sources: tuple[str, ...] = ()
+    published: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """As ``ncbi-disease from bc5cdr-disease``."""
+        return f"{self.target} from {' and '.join(self.sources)}" if self.sources else self.target
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A method with settings, under the name it is shown by.
+
+    Attributes:
+        name: in tables.
+        method: the method's name.
+        settings: all of them.
+        swept: which setting a sweep varies, as ``la-dtl.label_mmd``, and its value here.
+    """
+
+    name: str
+    method: str
+    settings: methods.Method
+    swept: tuple[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Printed:
+    """Numbers that a paper prints.
+
+    Attributes:
+        place: paper, table, and row or column.
+        f1: by variant, in percent: of the task, or of the mean over tasks where there are several.
+        share: at which share of the target; None where only one is compared.
+        note: wherever the paper is silent, what we chose.
+    """
+
+    place: str
+    f1: dict[str, float] = field(default_factory=dict)
+    share: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a comparison. Cells of different tasks may have the same recipe, and then are one run.
+
+    Attributes:
+        task: what is learned.
+        variant: by what.
+        recipe: of the run.
+    """
+
+    task: Transfer
+    variant: Variant
+    recipe: Recipe
+
+    @property
+    def share(self) -> float:
+        """Of the target's training documents that keep their labels."""
+        return self.recipe.data.share
+
+    @property
+    def seed(self) -> int:
+        """Decides every draw."""
+        return self.recipe.seed
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Variants of methods over tasks, shares and seeds.
+
+    Attributes:
+        tasks: at least one.
+        variants: `BASELINES` first.
+        shares: of the target's training documents that keep their labels, ascending.
+        seeds: in the order in which they are run.
+        data: what all cells have in common; its target, sources and share mean nothing.
+        published: printed numbers, where there are some.
+        table: what it was made of, as TOML holds it.
+    """
+
+    tasks: tuple[Transfer, ...]
+    variants: tuple[Variant, ...]
+    shares: tuple[float, ...]
+    seeds: tuple[int, ...]
+    data: Data
+    published: Printed | None = None
+    table: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for name, values in (("tasks", [t.name for t in self.tasks]), ("shares", self.shares), ("seeds", self.seeds)):
+            if not values:
+                raise ConfigError(f"compare.{name} is empty: there is nothing to compare")
+            if doubled := [value for value in values if list(values).count(value) > 1]:
+                raise ConfigError(f"compare.{name} names {doubled[0]} twice")
+        if min(self.shares) <= 0 or max(self.shares) > 1:
+            raise ConfigError("compare.shares lie above 0 and are at most 1")
+        if min(self.seeds) < 0:
+            raise ConfigError("compare.seeds are whole numbers from 0")
+        self._check_published()
+
+    def _check_published(self) -> None:
+        names = [variant.name for variant in self.variants]
+        tables = [task.published for task in self.tasks] + ([self.published.f1] if self.published else [])
+        for name in (name for table in tables for name in table):
+            if name not in names:
+                raise ConfigError(f"published: {name} is not compared{_hint(name, names)}")
+        if any(tables) and self.published is None:
+            raise ConfigError("published.place is missing: where are the tasks' published numbers printed?")
+        if self.published and self.published.share not in (
+            self.shares if len(self.shares) > 1 else (None, *self.shares)
+        ):
+            raise ConfigError("published.share names the share, one of compare.shares, that the numbers are for")
+
+    def cells(self) -> Iterator[Cell]:
+        """All cells by seed, task, share and variant: the first seed fills the table, shared sources come together."""
+        for seed in self.seeds:
+            for task in self.tasks:
+                for share in self.shares:
+                    for variant in self.variants:
+                        yield self.cell(task, variant, share=share, seed=seed)
+
+    def cell(self, task: Transfer, variant: Variant, *, share: float, seed: int) -> Cell:
+        """One of them."""
+        data = replace(self.data, target=task.target, sources=task.sources, share=share)
+        if variant.method in BASELINES:
+            data = replace(data, sources=(), limit=0)
+        return Cell(task, variant, Recipe(data, variant.method, variant.settings, seed))
+
+
+def load_comparison(path: Path, *, changes: Iterable[str] = ()) -> Comparison:
+    """Read a TOML file, with changes as `transfuse.recipe.override` takes them.
+
+    Raises:
+        DataError: no such file, or no TOML; with its line.
+        ConfigError: an unknown key or a wrong value; with its path.
+    """
+    return make_comparison(override(read_table(path), changes))
+
+
+def make_comparison(table: Mapping[str, Any]) -> Comparison:
+    """Validate a table and build what it says.
+
+    Raises:
+        ConfigError: an unknown key or a wrong value; with its path.
+    """
+    _refuse(table, _TABLES, "")
+    if "compare" not in table:
+        raise ConfigError("there is no [compare] in it: the recipe of a single run goes to `transfuse run`")
+    plan = from_table(_Plan, _without(table["compare"], "tasks"), "compare")
+    tasks = table["compare"].get("tasks", [])
+    if not isinstance(tasks, Sequence) or isinstance(tasks, str):
+        raise ConfigError(f"compare.tasks is a list of tables, not {tasks!r}")
+    common = table.get("data", {})
+    for key in ("target", "sources", "share"):
+        if key in common:
+            raise ConfigError(f"data.{key}: a comparison names it in compare.{'shares' if key == 'share' else 'tasks'}")
+    published = table.get("published")
+    return Comparison(
+        tuple(from_table(Transfer, task, f"compare.tasks[{i}]") for i, task in enumerate(tasks)),
+        _variants(plan.methods, table),
+        tuple(sorted(plan.shares)),
+        plan.seeds,
+        from_table(Data, {"target": "", **common}, "data"),
+        None if published is None else from_table(Printed, published, "published"),
+        dict(table),
+    )
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """``[compare]`` without its tasks."""
+
+    methods: tuple[str, ...] = ()
+    shares: tuple[float, ...] = (1.0,)
+    seeds: tuple[int, ...] = (0,)
+
+
+def _variants(names: Sequence[str], table: Mapping[str, Any]) -> tuple[Variant, ...]:
+    common, own, sweeps = (_table(table, key) for key in ("method", "methods", "sweep"))
+    if "name" in common:
+        raise ConfigError("method.name: a comparison names its methods in compare.methods")
+    asked = {name: _settings(name, own) for name in dict.fromkeys((*BASELINES, *names, *own))}
+    for name in BASELINES:
+        if asked[name][0] != name:
+            raise ConfigError(f"methods.{name}.method: this name belongs to the method {name}")
+    made = [_variant(name, method, common, settings) for name, (method, settings) in asked.items()]
+    for path, values in sweeps.items():
+        made += _swept(path, values, common, asked)
+    for key in common:
+        if not any(key in {f.name for f in fields(methods.get(variant.method))} for variant in made):  # type: ignore[arg-type]
+            raise ConfigError(f"unknown key method.{key}: no method of the comparison has it")
+    return tuple(made)
+
+
+def _settings(name: str, own: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The method of a variant and its own settings."""
+    if "." in name:
+        raise ConfigError(f"methods.{name}: a name has no dot in it")
+    settings = dict(_table(own, name, "methods."))
+    method = settings.pop("method", name)
+    if not isinstance(method, str):
+        raise ConfigError(f"methods.{name}.method is a method's name, not {method!r}")
+    return method, settings
+
+
+def _variant(
+    name: str, method: str, common: Mapping[str, Any], settings: Mapping[str, Any], swept: tuple[str, Any] | None = None
+) -> Variant:
+    known = {f.name for f in fields(methods.get(method))}  # type: ignore[arg-type]
+    shared = {key: value for key, value in common.items() if key in known}
+    try:
+        recipe = make_recipe({"data": {"target": ""}, "method": {"name": method, **merge(shared, settings)}})
+    except TransfuseError as error:
+        raise ConfigError(f"methods.{name}: {error}") from error
+    return Variant(name, method, recipe.method, swept)
+
+
+def _swept(
+    path: str, values: Any, common: Mapping[str, Any], asked: Mapping[str, tuple[str, dict[str, Any]]]
+) -> Iterator[Variant]:
+    """A variant for each value of a sweep."""
+    name, _, setting = path.partition(".")
+    if not setting or not isinstance(values, Sequence) or isinstance(values, str) or not values:
+        raise ConfigError(f'sweep."{path}": write it as "METHOD.SETTING" = [VALUE, ...]')
+    method, settings = asked.get(name, (name, {}))
+    for value in values:
+        changed: Any = value
+        for part in reversed(setting.split(".")):
+            changed = {part: changed}
+        shown = value if isinstance(value, str) else json.dumps(value)
+        yield _variant(f"{name} {setting}={shown}", method, common, merge(settings, changed), (path, value))
+
+
+def _table(table: Mapping[str, Any], key: str, path: str = "") -> Mapping[str, Any]:
+    found = table.get(key, {})
+    if not isinstance(found, Mapping):
+        raise ConfigError(f"{path}{key} is a table, not {found!r}")
+    return found
+
+
+def _without(table: Any, key: str) -> Any:
+    return {name: value for name, value in table.items() if name != key} if isinstance(table, Mapping) else table
+
+
+def _refuse(table: Mapping[str, Any], known: Sequence[str], path: str) -> None:
+    for key in table:
+        if key not in known:
+            raise ConfigError(f"unknown key {path}{key}{_hint(key, known)}")
+
+
+def _hint(name: str, known: Sequence[str]) -> str:
+    close = get_close_matches(name, known, 1)
+    return f"; did you mean {close[0]}?" if close else f"; there are: {', '.join(known)}"
