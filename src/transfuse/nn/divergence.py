@@ -9,6 +9,7 @@ which a run seeds and checkpoints.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -28,7 +29,7 @@ MULTIPLES = (0.25, 0.5, 1.0, 2.0, 4.0)
 
 _OUTSIDE = 0  # the row of O in every tag set
 _MEDIAN_OF = 256  # tokens from which the median is taken: 32,640 distances
-_BLOCK = 1 << 18  # numbers that a block of rows may hold at once
+_BLOCK = 1 << 19  # numbers that a block of rows may hold at once
 _ROUNDING = 16  # a squared distance below so many rounding errors of its terms is 0
 _SMALLEST = {"biased": 1, "unbiased": 2, "linear": 2, "features": 1}
 
@@ -80,18 +81,7 @@ def mmd(source: Tensor, target: Tensor, kernel: Kernel) -> Tensor:
         A scalar: at least 0 where the estimate is biased. Exactly 0, with a gradient of exactly 0, where a side is
         empty, or has fewer than two tokens and the estimate needs two.
     """
-    source, target = source[_draw(source, kernel.cap)], target[_draw(target, kernel.cap)]
-    if min(len(source), len(target)) < _SMALLEST[kernel.estimate]:
-        return source[:0].sum() + target[:0].sum()
-    rates = _rates(source, target, kernel)
-    match kernel.estimate:
-        case "linear":
-            return _linear(source, target, rates)
-        case "features":
-            return _random_features(source, target, rates, kernel.features)
-    pooled = torch.cat([source, target])
-    squared: Tensor = _Quadratic.apply(pooled, len(source), rates, kernel.estimate == "unbiased")  # type: ignore[no-untyped-call]
-    return squared
+    return _total(source, target, [tuple(torch.arange(len(states)) for states in (source, target))], kernel)
 
 
 def label_mmd(
@@ -108,7 +98,7 @@ def label_mmd(
     Args:
         source: ``[n, width]`` states of all real tokens.
         source_tags: ``[n]`` their rows in the source's tag set.
-        target: ``[m, width]``.
+        target: ``[m, width]``, of the same type.
         target_tags: ``[m]``.
         kernel: how it is measured.
         pairs: of each shared tag its row in the source's tag set and in the target's; row 0 is O.
@@ -116,34 +106,53 @@ def label_mmd(
     Returns:
         A scalar. A tag that is absent from one side adds exactly 0, with a gradient of exactly 0.
     """
-    total = source[:0].sum() + target[:0].sum()
-    for here, there in pairs:
-        if kernel.outside or here != _OUTSIDE:
-            total = total + mmd(source[source_tags == here], target[target_tags == there], kernel)
-    return total
+    kept = [pair for pair in pairs if kernel.outside or pair[0] != _OUTSIDE]
+    rows = [(torch.where(source_tags == here)[0], torch.where(target_tags == there)[0]) for here, there in kept]
+    return _total(source, target, rows, kernel)
 
 
-def _draw(states: Tensor, cap: int) -> Tensor | slice:
-    """Rows to keep."""
-    if not cap or len(states) <= cap:
-        return slice(None)
-    return torch.randperm(len(states))[:cap].to(states.device)
+def _total(source: Tensor, target: Tensor, rows: Sequence[tuple[Tensor, ...]], kernel: Kernel) -> Tensor:
+    """The sum over pairs of samples, each given by its rows on both sides; every side is gathered once."""
+    enough = [pair for pair in rows if min(map(len, pair)) >= _SMALLEST[kernel.estimate]]
+    if not enough:
+        return source[:0].sum() + target[:0].sum()
+    sides = []
+    for states, chosen in zip((source, target), zip(*enough, strict=True), strict=True):
+        drawn = [_draw(sample, kernel.cap).to(states.device) for sample in chosen]
+        sides.append(torch.split(states.index_select(0, torch.cat(drawn)), [len(sample) for sample in drawn]))
+    return torch.stack([_discrepancy(here, there, kernel) for here, there in zip(*sides, strict=True)]).sum()
+
+
+def _draw(sample: Tensor, cap: int) -> Tensor:
+    """At most so many of a sample, all in their order where they are no more; 0 for all."""
+    return sample[torch.randperm(len(sample))[:cap]] if 0 < cap < len(sample) else sample
+
+
+def _discrepancy(source: Tensor, target: Tensor, kernel: Kernel) -> Tensor:
+    """One squared discrepancy, of samples that are large enough."""
+    rates = _rates(source, target, kernel)
+    match kernel.estimate:
+        case "linear":
+            return _linear(source, target, rates)
+        case "features":
+            return _random_features(source, target, rates, kernel.features)
+    pooled = torch.cat([source, target])
+    squared: Tensor = _Quadratic.apply(pooled, len(source), rates, kernel.estimate == "unbiased")  # type: ignore[no-untyped-call]
+    return squared
 
 
 def _rates(source: Tensor, target: Tensor, kernel: Kernel) -> Tensor:
     """``[kernels]`` of 1 / (2 s)."""
     if kernel.bandwidths == "released":
         return 0.5 / source.new_tensor(RELEASED)
-    with torch.no_grad():
-        pooled = torch.cat([source, target])
-        pooled = pooled[_draw(pooled, _MEDIAN_OF)]
-        squared, _ = _distances(pooled, pooled)
-        above = torch.ones_like(squared, dtype=torch.bool).triu(1)
-        distances = squared[above]
-        middle = distances.median()
-        if not middle:
-            middle = distances.mean()
-        return 0.5 / (source.new_tensor(MULTIPLES) * (middle if middle else 1.0))
+    pooled = _draw(torch.cat([source, target]).detach(), _MEDIAN_OF)
+    squared, _ = _distances(pooled - pooled.mean(0), pooled - pooled.mean(0))
+    count = len(pooled)
+    # In order come the distances of tokens to themselves, then each pair twice.
+    middle = squared.flatten().kthvalue(count + (count * (count - 1) // 2 - 1) // 2 * 2 + 1).values
+    if not middle:
+        middle = squared.mean()
+    return 0.5 / (source.new_tensor(MULTIPLES) * (middle if middle else 1.0))
 
 
 def _distances(rows: Tensor, states: Tensor) -> tuple[Tensor, Tensor]:
@@ -167,11 +176,13 @@ class _Quadratic(torch.autograd.Function):
         gradient = torch.empty_like(states)
         step = max(1, _BLOCK // (len(states) * len(rates)))
         sums = torch.stack([torch.ones_like(rates), rates])
+        lowest = math.log(torch.finfo(states.dtype).tiny) + 1
         for first in range(0, len(states), step):
             block = slice(first, first + step)
             rows = states[block]
             squared, same = _distances(rows, states)
-            grown = torch.outer(-rates, squared.flatten()).exp_()
+            # What underflows takes ten times as long as what does not, and is 0 either way.
+            grown = torch.outer(-rates, squared.flatten()).clamp_(min=lowest).exp_()
             value, slope = (sums @ grown).view(2, *squared.shape)
             share = weight[block, None] * weight
             if unbiased:
