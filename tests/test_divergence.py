@@ -86,6 +86,8 @@ def test_single_precision_is_close_to_double(estimate):
     expected = double_sum(source, target, estimate=estimate, bandwidths="released")
     assert ours.dtype == torch.float32
     torch.testing.assert_close(ours.double(), expected, rtol=1e-5, atol=1e-5)
+    far = mmd(source + 100, target + 100, Kernel(estimate=estimate))
+    torch.testing.assert_close(far.double(), expected, rtol=1e-3, atol=1e-3)
     for own, slow in zip(gradients(ours, source, target), gradients(expected, source, target), strict=True):
         torch.testing.assert_close(own, slow, rtol=1e-4, atol=1e-7)
 
@@ -118,16 +120,19 @@ def test_blocks_of_rows_change_nothing(monkeypatch):
         monkeypatch.undo()
 
 
-def test_linear_estimate_by_hand(monkeypatch):
+@pytest.mark.parametrize("bandwidths", BANDWIDTHS)
+def test_linear_estimate_by_hand(monkeypatch, bandwidths):
     source, target = sample(5), sample(7, seed=1, shift=0.3)
+    widths = sigmas(source, target, bandwidths)
     orders = iter([torch.tensor([3, 0, 4, 1, 2]), torch.tensor([6, 2, 0, 5, 1, 3, 4])])
     monkeypatch.setattr(torch, "randperm", lambda count: next(orders))
-    ours = mmd(source, target, Kernel(estimate="linear"))
+    ours = mmd(source, target, Kernel(bandwidths, "linear"))
     expected = torch.zeros((), dtype=torch.float64)
     for (a, b), (c, d) in zip([(3, 0), (4, 1)], [(6, 2), (0, 5)], strict=True):
-        expected = expected + kernel_of(source[a], source[b], RELEASED) + kernel_of(target[c], target[d], RELEASED)
-        expected = expected - kernel_of(source[a], target[d], RELEASED) - kernel_of(source[b], target[c], RELEASED)
+        expected = expected + kernel_of(source[a], source[b], widths) + kernel_of(target[c], target[d], widths)
+        expected = expected - kernel_of(source[a], target[d], widths) - kernel_of(source[b], target[c], widths)
     torch.testing.assert_close(ours, expected / 2)
+    torch.testing.assert_close(gradients(ours, source, target), gradients(expected / 2, source, target))
 
 
 @pytest.mark.parametrize("bandwidths", BANDWIDTHS)
@@ -188,6 +193,7 @@ def test_equal_samples_are_nothing_apart(dtype, estimate, bandwidths):
     source = sample(50, width=100, shift=20.0, dtype=dtype)
     target = source.detach().clone()[torch.randperm(50)].requires_grad_()
     value = mmd(source, target, Kernel(bandwidths, estimate))
+    assert number(value) >= 0
     assert number(value) == pytest.approx(0, abs=1e-4 if dtype == torch.float32 else 1e-12)
     if estimate == "biased":
         for slope in gradients(value, source, target):
@@ -233,7 +239,9 @@ def test_all_tokens_alike_has_no_gradient_and_no_nan():
 def test_median_where_most_tokens_are_alike_and_a_median_from_a_draw():
     states = torch.zeros(10, 2)
     states[0] = 5.0
-    assert 0 < number(mmd(states, torch.zeros(4, 2), Kernel("median"))) < math.inf
+    value = mmd(states, torch.zeros(4, 2), Kernel("median"))
+    assert 0 < number(value) < math.inf
+    torch.testing.assert_close(mmd(states * 100, torch.zeros(4, 2), Kernel("median")), value)  # has no unit
     torch.manual_seed(0)
     many = Kernel("median", cap=0)
     value = mmd(sample(700), sample(700, seed=1, shift=1.0), many)
