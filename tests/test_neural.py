@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from transfuse.architecture import Architecture, BiLSTMEncoder, TagSet
 from transfuse.neural import NeuralTagger, Sentence, batches, collate, read_sentences
 from transfuse.run import Run
-from transfuse.supervised import Supervised, copy_head, head_loss, new_encoding
+from transfuse.supervised import Domain, Supervised, copy_head, head_loss, new_encoding
 from transfuse.synthetic import department
 from transfuse.text import Corpus, Document, Entity, Task
 from transfuse.vectors import Vectors
@@ -159,7 +159,9 @@ def test_copying_a_head_moves_shared_tags_only() -> None:
     ours, theirs = TagSet(("Disease", "Gene")), TagSet(("Chemical", "Disease"))
     source, target = architecture.build_head(4, theirs), architecture.build_head(4, ours)
     before = target.projection.weight.detach().clone()
-    moved = copy_head(source, theirs, target, ours, ("projection", "crf"))
+    corpora = [Corpus("c", {}, tagset.labels) for tagset in (theirs, ours)]
+    one, two = Domain(corpora[0], source, theirs, ()), Domain(corpora[1], target, ours, ())
+    moved = copy_head(one, two, ("projection", "crf"))
     assert moved == ["O", "B-Disease", "I-Disease", "E-Disease", "S-Disease"]
     for name in ours.names:
         row = target.projection.weight[ours.names.index(name)]
@@ -205,7 +207,7 @@ def test_loss_falls_on_what_it_is_shown(tmp_path: Path) -> None:
     optimizer = torch.optim.Adam([*encoding.encoder.parameters(), *head.parameters()], lr=0.02)
     losses = []
     for _ in range(30):
-        loss = head_loss(encoding.encoder, head, batch)
+        loss = head_loss(head, encoding.encoder(batch), batch)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()

@@ -25,17 +25,17 @@ _PREFIXES = {
     "encoder.forms.chars": "characters",
     "encoder.forms.features": "features",
     "encoder.lstm": "lstm",
-    "head.projection": "projection",
-    "head.crf": "crf",
 }
 
 
 def layer_of(parameter: str) -> str:
-    """The layer group of a parameter, by its name in ``{"encoder": ..., "head": ...}``."""
+    """The layer group of a parameter, by its name in ``{"encoder": ..., "head": ...}``; there may be further heads."""
     for prefix, layer in _PREFIXES.items():
         if parameter.startswith(prefix):
             return layer
-    raise ValueError(f"{parameter} belongs to no layer group")
+    if parameter.startswith("encoder."):
+        raise ValueError(f"{parameter} belongs to no layer group")
+    return "crf" if ".crf." in parameter else "projection"
 
 
 @dataclass(frozen=True)

@@ -41,11 +41,13 @@ class Sentence:
         forms: numbers from a `FormTable`.
         tags: gold tags as rows of a `TagSet`.
         open: for words whose tag is not known, the rows that it may have.
+        weight: of its loss.
     """
 
     forms: tuple[int, ...]
     tags: tuple[int, ...]
     open: tuple[tuple[int, tuple[int, ...]], ...] = ()
+    weight: float = 1.0
 
 
 def read_sentences(
@@ -143,7 +145,8 @@ def collate(items: Sequence[Sentence], table: FormTable, tagset: TagSet, *, word
             for word, rows in item.open:
                 allowed[i, word] = False
                 allowed[i, word, list(rows)] = True
-    return Batch(forms, place, lengths, unknown, tags, allowed)
+    weights = torch.tensor([item.weight for item in items])
+    return Batch(forms, place, lengths, unknown, tags, allowed, weights)
 
 
 class NeuralTagger:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from transfuse import score as scoring
-from transfuse.architecture import Architecture, TagSet, layer_of
+from transfuse.architecture import LAYERS, Architecture, TagSet, layer_of
 from transfuse.losses import Losses
 from transfuse.neural import NeuralTagger, Sentence, batches, collate, read_sentences
+from transfuse.nn.domain import DomainHead
 from transfuse.nn.encoder import Batch, Encoder
 from transfuse.nn.head import CRFHead, Head
 from transfuse.run import Run, Stage
@@ -23,16 +24,20 @@ from transfuse.vocabulary import FormTable, Vocabulary
 from transfuse.words import words
 
 __all__ = [
+    "Domain",
     "Encoding",
+    "Step",
     "Supervised",
     "copy_head",
     "dev_score",
     "head_loss",
     "new_encoding",
     "parameter_groups",
-    "read_corpus",
+    "read_domain",
+    "run_fit",
     "set_dropout",
-    "train_head",
+    "target_batches",
+    "train_domain",
 ]
 
 
@@ -73,6 +78,34 @@ class Encoding:
             self.encoder, head, self.table.vocabulary, tagset, architecture=self.architecture, outputs=outputs
         )
 
+    def batch(self, items: Sequence[Sentence], tagset: TagSet) -> Batch:
+        """Training sentences, longest first, as a batch on the encoder's device."""
+        dropped = self.architecture.encoder.word_dropout
+        return collate(items, self.table, tagset, word_dropout=dropped).to(self.encoder.device)
+
+    @property
+    def word_rate(self) -> float:
+        """Factor on the rate of the word table: that of the correction where vectors are given."""
+        given = self.encoder.forms.vectors.shape[1] > 0
+        return self.architecture.encoder.word_rate if given else 1.0
+
+    def extended(self, corpora: Sequence[Corpus], *, run: Run, layers: Sequence[str] = LAYERS) -> Encoding:
+        """With rows for the words of more training splits; of the weights, those of some layer groups are kept.
+
+        Args:
+            corpora: whose training words get rows, behind the old ones.
+            run: its seed decides what is fresh.
+            layers: layer groups whose weights are kept; other groups and new rows start afresh.
+        """
+        vocabulary = self.table.vocabulary.extended(_forms(corpora))
+        torch.manual_seed(run.seed)
+        encoder = self.architecture.encoder.build(vocabulary, self.encoder.forms.vectors.cpu())
+        with torch.no_grad():
+            for (name, new), old in zip(encoder.named_parameters(), self.encoder.parameters(), strict=True):
+                if layer_of(f"encoder.{name}") in layers:
+                    new[: len(old)] = old.cpu()
+        return Encoding(encoder.to(run.device), FormTable(vocabulary), self.architecture)
+
 
 def new_encoding(corpora: Sequence[Corpus], settings: Supervised, *, task: Task, run: Run) -> Encoding:
     """A fresh encoder whose vocabulary is that of the corpora's training splits, and of nothing else.
@@ -85,9 +118,8 @@ def new_encoding(corpora: Sequence[Corpus], settings: Supervised, *, task: Task,
     """
     torch.manual_seed(run.seed)
     vectors = get_vectors(settings.vectors, task, run)
-    forms = (document.text[a:b] for corpus in corpora for document in corpus.train for a, b in words(document.text))
     bilstm = settings.architecture.encoder
-    vocabulary = Vocabulary.of(vectors.words, forms, buckets=bilstm.buckets)
+    vocabulary = Vocabulary.of(vectors.words, _forms(corpora), buckets=bilstm.buckets)
     if not vocabulary.trained:
         raise ConfigError(f"there are no training words in {', '.join(c.name for c in corpora)}")
     encoder = bilstm.build(vocabulary, vectors.tensor())
@@ -101,8 +133,57 @@ def new_encoding(corpora: Sequence[Corpus], settings: Supervised, *, task: Task,
     return Encoding(encoder.to(run.device), FormTable(vocabulary), settings.architecture)
 
 
-def read_corpus(encoding: Encoding, corpus: Corpus, tagset: TagSet, *, stage: Stage) -> list[Sentence]:
-    """A corpus' training split as sentences; what does not fit flat tags over words is recorded with its counts."""
+def _forms(corpora: Sequence[Corpus]) -> Iterator[str]:
+    return (document.text[a:b] for corpus in corpora for document in corpus.train for a, b in words(document.text))
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A corpus with the head that tags it and the sentences to learn from.
+
+    Attributes:
+        corpus: whose labels may come out.
+        head: over the tag set; several domains may share one.
+        tagset: the head's tags; more than the corpus' own where the head is shared.
+        items: the training split.
+    """
+
+    corpus: Corpus
+    head: Head | DomainHead
+    tagset: TagSet
+    items: Sequence[Sentence]
+
+    def tagger(self, encoding: Encoding) -> NeuralTagger:
+        """The encoder with this head, put to work; only the corpus' labels come out."""
+        head = self.head.folded() if isinstance(self.head, DomainHead) else self.head
+        return encoding.tagger(head, self.tagset, self.corpus.labels)
+
+    def score(self, encoding: Encoding) -> float | None:
+        """Strict micro F1 on the development split; None where there is none."""
+        return dev_score(self.tagger(encoding), self.corpus.dev) if self.corpus.dev else None
+
+
+def read_domain(
+    encoding: Encoding,
+    corpus: Corpus,
+    *,
+    stage: Stage,
+    head: Head | DomainHead | None = None,
+    tagset: TagSet | None = None,
+) -> Domain:
+    """A corpus' training split as sentences; what does not fit flat tags over words is recorded with its counts.
+
+    Args:
+        encoding: numbers the forms.
+        corpus: what to learn from.
+        stage: where it is recorded.
+        head: of the tag set; a fresh one by default.
+        tagset: the tags of the corpus' labels by default.
+
+    Raises:
+        ConfigError: the corpus has no training sentence.
+    """
+    tagset = tagset or encoding.tagset(corpus.labels)
     losses = Losses()
     found = read_sentences(corpus.train, encoding.table, tagset, annotated=corpus.labels, losses=losses)
     stage.record(
@@ -113,79 +194,114 @@ def read_corpus(encoding: Encoding, corpus: Corpus, tagset: TagSet, *, stage: St
         mentions=sum(len(d.entities) for d in corpus.train),
         losses=losses.counts,
     )
-    return found
+    if not found:
+        raise ConfigError(f"{corpus.name} has no training sentence to learn from")
+    return Domain(corpus, head or encoding.head(tagset), tagset, found)
 
 
 @dataclass(frozen=True)
-class _Work:
-    """Sentences that become a batch when the step comes; they count as seen."""
+class Step:
+    """Sentences that become batches when the step comes; they count as seen.
 
-    items: list[Sentence]
+    Attributes:
+        target: of the domain that is learned.
+        source: of a source, where the step has any.
+        number: which source.
+    """
+
+    target: list[Sentence]
+    source: list[Sentence] = field(default_factory=list)
+    number: int = 0
 
     @property
     def sentences(self) -> int:
         """How many."""
-        return len(self.items)
+        return len(self.target) + len(self.source)
 
 
-def train_head(
+def target_batches(domain: Domain, training: Training, *, stage: Stage, epoch: int, least: int) -> list[list[Sentence]]:
+    """The batches of an epoch: whole passes over the domain's sentences until there are at least so many batches."""
+    found: list[list[Sentence]] = []
+    while not found or len(found) < least:
+        seed = f"{stage.name}/{stage.seed}/{epoch}/{len(found)}"
+        found += batches(domain.items, size=training.batch, words_at_most=training.words, seed=seed)
+    return found
+
+
+def train_domain(
     encoding: Encoding,
-    head: Head,
-    tagset: TagSet,
-    corpus: Corpus,
+    domain: Domain,
+    training: Training,
+    *,
+    stage: Stage,
+) -> dict[str, Any]:
+    """Train the encoder and a domain's head on its sentences, choosing the epoch on its development split.
+
+    Args:
+        encoding: trained in place.
+        domain: its head is trained in place.
+        training: the loop.
+        stage: its part of the run.
+
+    Returns:
+        What `transfuse.train.fit` does.
+    """
+
+    def feed(epoch: int) -> list[Step]:
+        return [Step(b) for b in target_batches(domain, training, stage=stage, epoch=epoch, least=training.steps)]
+
+    def objective(step: Step) -> dict[str, Tensor]:
+        batch = encoding.batch(step.target, domain.tagset)
+        return {"crf": head_loss(domain.head, encoding.encoder(batch), batch)}
+
+    return run_fit(encoding, [domain], objective, feed, training, stage=stage)
+
+
+def run_fit(
+    encoding: Encoding,
+    domains: Sequence[Domain],
+    objective: Callable[[Step], dict[str, Tensor]],
+    feed: Callable[[int], list[Step]],
     training: Training,
     *,
     stage: Stage,
     frozen: Iterable[str] = (),
 ) -> dict[str, Any]:
-    """Train the encoder with one head on a corpus' training split, choosing the epoch on its development split.
+    """Train an encoder and the heads of domains, choosing the epoch on the first one's development split.
 
     Args:
         encoding: trained in place.
-        head: trained in place.
-        tagset: the head's.
-        corpus: what to learn.
+        domains: their heads are trained in place.
+        objective: a step in, weighted loss terms out.
+        feed: the steps of an epoch; the same epoch always gives the same steps.
         training: the loop.
         stage: its part of the run.
         frozen: layer groups that keep their weights.
 
     Returns:
         What `transfuse.train.fit` does.
-
-    Raises:
-        ConfigError: the corpus has no training sentence.
     """
-    items = read_corpus(encoding, corpus, tagset, stage=stage)
-    if not items:
-        raise ConfigError(f"{corpus.name} has no training sentence to learn from")
-    network = encoding.architecture.network(encoding.encoder, head)
-    word_dropout = encoding.architecture.encoder.word_dropout
-
-    def feed(epoch: int) -> list[_Work]:
-        found: list[_Work] = []
-        while not found or len(found) < training.steps:
-            seed = f"{stage.name}/{stage.seed}/{epoch}/{len(found)}"
-            order = batches(items, size=training.batch, words_at_most=training.words, seed=seed)
-            found += [_Work(batch) for batch in order]
-        return found
-
-    def objective(work: _Work) -> dict[str, Tensor]:
-        batch = collate(work.items, encoding.table, tagset, word_dropout=word_dropout)
-        return {"crf": head_loss(encoding.encoder, head, batch)}
-
-    tagger = encoding.tagger(head, tagset, corpus.labels)
-    evaluate = (lambda: dev_score(tagger, corpus.dev)) if corpus.dev else None
-    groups = parameter_groups(encoding, head, frozen=frozen)
+    first = domains[0]
+    heads = {"head": first.head, **{f"source-{i}": domain.head for i, domain in enumerate(domains[1:], 1)}}
+    network = nn.ModuleDict({"encoder": encoding.encoder, **heads})
+    groups = parameter_groups(network, word_rate=encoding.word_rate, frozen=frozen)
+    evaluate = (lambda: first.score(encoding) or 0.0) if first.corpus.dev else None
     summary = fit(network, objective, feed, training, stage=stage, evaluate=evaluate, groups=groups)
-    stage.record("trained", corpus=corpus.name, **summary)
+    stage.record("trained", corpus=first.corpus.name, **summary)
     return summary
 
 
-def head_loss(encoder: Encoder, head: Head, batch: Batch) -> Tensor:
-    """Mean negative log-likelihood of a batch's sentences, in nats: a scalar."""
-    batch = batch.to(encoder.device)
+def head_loss(head: Head | DomainHead, states: Tensor, batch: Batch) -> Tensor:
+    """Mean negative log-likelihood of a batch's sentences in nats, each by its weight: a scalar.
+
+    Args:
+        head: over the batch's tags.
+        states: ``[batch, time, width]`` of the encoder.
+        batch: on the states' device, with tags.
+    """
     assert batch.tags is not None
-    return head.loss(encoder(batch), batch.lengths, tags=batch.tags, allowed=batch.allowed).mean()
+    losses = head.loss(states, batch.lengths, tags=batch.tags, allowed=batch.allowed)
+    return losses.mean() if batch.weights is None else (losses * batch.weights).mean()
 
 
 def dev_score(tagger: Tagger, documents: Sequence[Document]) -> float:
@@ -193,24 +309,23 @@ def dev_score(tagger: Tagger, documents: Sequence[Document]) -> float:
     return scoring.score(documents, tagger.tag(documents), tagger.labels, kinds=("strict",)).micro().f1
 
 
-def parameter_groups(encoding: Encoding, head: Head, *, frozen: Iterable[str] = ()) -> Iterator[dict[str, Any]]:
+def parameter_groups(
+    network: nn.Module, *, word_rate: float = 1.0, frozen: Iterable[str] = ()
+) -> Iterator[dict[str, Any]]:
     """Parameters by layer group for the optimiser, without those of frozen groups.
 
     Args:
-        encoding: the encoder.
-        head: its head.
+        network: its names are those that `transfuse.architecture.layer_of` knows.
+        word_rate: factor on the learning rate of the layer group ``words``.
         frozen: names from `transfuse.architecture.LAYERS` that keep their weights.
     """
-    network = encoding.architecture.network(encoding.encoder, head)
     by_layer: dict[str, list[Tensor]] = {}
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
             by_layer.setdefault(layer_of(name), []).append(parameter)
-    given = encoding.encoder.forms.vectors.shape[1] > 0
     for layer, parameters in by_layer.items():
         if layer not in frozen:
-            factor = encoding.architecture.encoder.word_rate if layer == "words" and given else 1.0
-            yield {"params": parameters, "factor": factor}
+            yield {"params": parameters, "factor": word_rate if layer == "words" else 1.0}
 
 
 def set_dropout(encoding: Encoding, share: float) -> None:
@@ -218,28 +333,30 @@ def set_dropout(encoding: Encoding, share: float) -> None:
     encoding.encoder.before.share = encoding.encoder.after.share = share
 
 
-def copy_head(source: Head, source_tags: TagSet, target: Head, target_tags: TagSet, layers: Sequence[str]) -> list[str]:
+def copy_head(source: Domain, target: Domain, layers: Sequence[str]) -> list[str]:
     """Copy the rows of tags that both heads have; the others stay as they are.
 
     Args:
-        source: head to copy from.
-        source_tags: its tags.
-        target: head to copy to, in place.
-        target_tags: its tags.
+        source: to copy from.
+        target: to copy to, in place.
         layers: layer groups that are transferred; ``projection`` and ``crf`` count here.
 
     Returns:
         The tags whose rows were copied.
     """
-    shared = [name for name in target_tags.names if name in source_tags.names]
-    a = torch.tensor([source_tags.names.index(name) for name in shared])
-    b = torch.tensor([target_tags.names.index(name) for name in shared])
+    ours, theirs = target.tagset.names, source.tagset.names
+    shared = [name for name in ours if name in theirs]
+    a = torch.tensor([theirs.index(name) for name in shared])
+    b = torch.tensor([ours.index(name) for name in shared])
+    one, two = source.head, target.head
+    assert isinstance(one, Head)
+    assert isinstance(two, Head)
     with torch.no_grad():
         if "projection" in layers:
-            target.projection.weight[b] = source.projection.weight[a]
-            target.projection.bias[b] = source.projection.bias[a]
-        if "crf" in layers and isinstance(source, CRFHead) and isinstance(target, CRFHead):
-            target.crf.start[b] = source.crf.start[a]
-            target.crf.end[b] = source.crf.end[a]
-            target.crf.transition[b[:, None], b[None]] = source.crf.transition[a[:, None], a[None]]
+            two.projection.weight[b] = one.projection.weight[a]
+            two.projection.bias[b] = one.projection.bias[a]
+        if "crf" in layers and isinstance(one, CRFHead) and isinstance(two, CRFHead):
+            two.crf.start[b] = one.crf.start[a]
+            two.crf.end[b] = one.crf.end[a]
+            two.crf.transition[b[:, None], b[None]] = one.crf.transition[a[:, None], a[None]]
     return shared if {"projection", "crf"} & set(layers) else []

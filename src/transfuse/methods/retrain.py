@@ -2,92 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import torch
+from torch import Tensor, nn
 
-from transfuse.architecture import LAYERS, Architecture, BiLSTMEncoder, TagSet, layer_of
-from transfuse.nn.head import Head
+from transfuse.architecture import LAYERS, Architecture, BiLSTMEncoder, layer_of
 from transfuse.run import Run
-from transfuse.supervised import (
-    Encoding,
-    Supervised,
-    copy_head,
-    new_encoding,
-    set_dropout,
-    train_head,
-)
+from transfuse.sources import hand_over, train_sources
+from transfuse.supervised import read_domain
 from transfuse.text import ConfigError, Tagger, Task
 from transfuse.train import Training
+from transfuse.transfer import FromSources, Start, fit_together
 from transfuse.vectors import Vectors
 
 __all__ = ["PRESETS", "Retrain"]
 
 
 @dataclass(frozen=True)
-class Retrain(Supervised):
-    """Settings; what `Supervised` has is for the target.
+class Retrain(FromSources):
+    """Settings.
 
     Attributes:
-        source_training: the loop on each source.
+        source_epochs: rehearsal: passes over each source, with its own head, while the target is learned; 0 for none.
         source_dropout: dropout while on the sources; None for the architecture's own.
         transfer: layer groups whose weights are carried over to the target; the others start afresh.
         frozen: layer groups that keep their weights on the target.
+        source_l2: weight of the squared distance of the transferred weights, the word table apart, to what they were
+            on the sources (L2-SP of Li et al. 2018); 0 for none.
     """
 
-    source_training: Training = field(default_factory=Training)
+    source_epochs: float = 0.0
     source_dropout: float | None = None
     transfer: tuple[str, ...] = LAYERS
     frozen: tuple[str, ...] = ()
+    source_l2: float = 0.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in ("transfer", "frozen"):
             strangers = sorted(set(getattr(self, name)) - set(LAYERS))
             if strangers:
                 raise ConfigError(f"{name}: no such layer group: {', '.join(strangers)}; there are {', '.join(LAYERS)}")
         if set(self.frozen) == set(LAYERS):
             raise ConfigError("frozen: with every layer group frozen there is nothing left to train")
+        if self.source_l2 < 0:
+            raise ConfigError(f"source_l2 is at least 0, not {self.source_l2:g}")
 
     def fit(self, task: Task, *, run: Run) -> Tagger:
         """Sources in the task's order, then the target; the head is rebuilt where label sets differ."""
-        if not task.sources:
-            raise ConfigError("retrain needs at least one source")
-        encoding = new_encoding([*task.sources, task.target], self, task=task, run=run)
-        fresh = {k: v.clone() for k, v in encoding.encoder.state_dict().items()}
-        own = encoding.encoder.before.share
-        before: tuple[Head, TagSet] | None = None
-        for number, source in enumerate(task.sources, 1):
-            if self.source_dropout is not None:
-                set_dropout(encoding, self.source_dropout)
-            tagset = encoding.tagset(source.labels)
-            head = encoding.head(tagset)
-            if before is not None:
-                copy_head(*before, head, tagset, LAYERS)
-            stage = run.stage(f"source-{number}-{source.name}")
-            train_head(encoding, head, tagset, source, self.source_training, stage=stage)
-            before = head, tagset
-        set_dropout(encoding, own)
-        self._start_afresh(encoding, fresh)
-        tagset = encoding.tagset(task.target.labels)
-        head = encoding.head(tagset)
-        assert before is not None
-        moved = copy_head(*before, head, tagset, self.transfer)
         stage = run.stage("target")
-        stage.record("transferred", layers=self.transfer, frozen=self.frozen, tags=moved, fresh=_rest(tagset, moved))
-        train_head(encoding, head, tagset, task.target, self.training, stage=stage, frozen=self.frozen)
-        return encoding.tagger(head, tagset)
+        before = train_sources(task, self, self.source_training, run=run, dropout=self.source_dropout)
+        before = before.extended(task.target, run=run, stage=stage, layers=self.transfer)
+        target = read_domain(before.encoding, task.target, stage=stage)
+        hand_over(before, target, stage=stage, layers=self.transfer, frozen=self.frozen)
+        begun = Start(before.encoding, target, before.domains, before.scores)
+        penalty = self._penalty(begun) if self.source_l2 else None
+        return fit_together(begun, self, run=run, penalty=penalty, frozen=self.frozen)
 
-    def _start_afresh(self, encoding: Encoding, fresh: dict[str, torch.Tensor]) -> None:
-        """Give the layer groups that are not transferred the weights they had before any training."""
-        with torch.no_grad():
-            for name, parameter in encoding.encoder.named_parameters():
-                if layer_of(f"encoder.{name}") not in self.transfer:
-                    parameter.copy_(fresh[name])
+    def _penalty(self, begun: Start) -> Callable[[], dict[str, Tensor]]:
+        network = nn.ModuleDict({"encoder": begun.encoding.encoder, "head": begun.target.head})
+        held = [
+            (parameter, parameter.detach().clone())
+            for name, parameter in network.named_parameters()
+            if layer_of(name) in self.transfer and layer_of(name) not in ("words", *self.frozen)
+        ]
 
+        def distance() -> dict[str, Tensor]:
+            gaps = [(parameter - value).square().sum() for parameter, value in held]
+            return {"source_l2": self.source_l2 * torch.stack(gaps).sum()}
 
-def _rest(tagset: TagSet, moved: Sequence[str]) -> list[str]:
-    return [name for name in tagset.names if name not in moved]
+        return distance
 
 
 def _giorgi_bader() -> Retrain:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from transfuse.run import Run
-from transfuse.supervised import Supervised, new_encoding, train_head
+from transfuse.supervised import Supervised, new_encoding, read_domain, train_domain
 from transfuse.text import Tagger, Task
 
 __all__ = ["TargetOnly"]
@@ -17,8 +17,8 @@ class TargetOnly(Supervised):
 
     def fit(self, task: Task, *, run: Run) -> Tagger:
         """Train on the target's training split; sources are not looked at."""
+        stage = run.stage("target")
         encoding = new_encoding([task.target], self, task=task, run=run)
-        tagset = encoding.tagset(task.target.labels)
-        head = encoding.head(tagset)
-        train_head(encoding, head, tagset, task.target, self.training, stage=run.stage("target"))
-        return encoding.tagger(head, tagset)
+        domain = read_domain(encoding, task.target, stage=stage)
+        train_domain(encoding, domain, self.training, stage=stage)
+        return domain.tagger(encoding)

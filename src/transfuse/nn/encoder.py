@@ -24,6 +24,7 @@ class Batch:
         unknown: ``[forms]`` bool, forms to be treated as never seen, or None.
         tags: ``[batch, time]`` gold tags, or None; ``allowed`` says more where something is unknown.
         allowed: ``[batch, time, tags]`` bool, or None where all gold tags are known.
+        weights: ``[batch]`` of the sentences' losses, or None where all are 1.
     """
 
     forms: Forms
@@ -32,10 +33,11 @@ class Batch:
     unknown: Tensor | None = None
     tags: Tensor | None = None
     allowed: Tensor | None = None
+    weights: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
         """The same on another device."""
-        rest = (self.places, self.lengths, self.unknown, self.tags, self.allowed)
+        rest = (self.places, self.lengths, self.unknown, self.tags, self.allowed, self.weights)
         return Batch(self.forms.to(device), *(None if part is None else part.to(device) for part in rest))  # type: ignore[arg-type]
 
 

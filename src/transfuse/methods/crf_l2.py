@@ -1,0 +1,16 @@
+"""La-DTL without its feature transfer: joint training and CRF parameters drawn together (Wang et al. 2018, CRF-L2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from transfuse.alignment import Aligned
+
+__all__ = ["CrfL2"]
+
+
+@dataclass(frozen=True)
+class CrfL2(Aligned):
+    """Settings: `Aligned`, with the weights of the released code."""
+
+    crf_l2: float = 0.1

@@ -1,0 +1,17 @@
+"""Joint training, label-aware MMD between states, and CRF parameters drawn together (Wang et al. 2018)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from transfuse.alignment import Aligned
+
+__all__ = ["LaDtl"]
+
+
+@dataclass(frozen=True)
+class LaDtl(Aligned):
+    """Settings: `Aligned`, with the weights of the released code."""
+
+    label_mmd: float = 0.02
+    crf_l2: float = 0.1

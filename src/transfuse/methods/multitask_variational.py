@@ -1,0 +1,33 @@
+"""Joint training under variational dropout, recurrent connections included (Giorgi & Bader 2020)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from transfuse.run import Run
+from transfuse.text import ConfigError, Tagger, Task
+from transfuse.transfer import Paired, fit_together, start
+
+__all__ = ["MultitaskVariational"]
+
+
+@dataclass(frozen=True)
+class MultitaskVariational(Paired):
+    """Settings; the architecture's own kind of dropout is replaced, its share stays.
+
+    Attributes:
+        recurrent_dropout: share of the recurrent connections that is dropped, one mask a sentence.
+    """
+
+    recurrent_dropout: float = 0.2
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.recurrent_dropout < 1:
+            raise ConfigError(f"recurrent_dropout lies in [0, 1), not at {self.recurrent_dropout:g}")
+
+    def fit(self, task: Task, *, run: Run) -> Tagger:
+        """Learn sources and target together."""
+        encoder = replace(self.architecture.encoder, variational=True, recurrent_dropout=self.recurrent_dropout)
+        settings = replace(self, architecture=replace(self.architecture, encoder=encoder))
+        return fit_together(start(task, settings, run=run), settings, run=run)

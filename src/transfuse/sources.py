@@ -1,0 +1,174 @@
+"""Models trained on source corpora: once, and kept for every target, share and method that starts from them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from transfuse.architecture import LAYERS
+from transfuse.files import write_beside
+from transfuse.mirror import cache_folder
+from transfuse.run import Run, Stage
+from transfuse.supervised import (
+    Domain,
+    Encoding,
+    Supervised,
+    copy_head,
+    new_encoding,
+    read_domain,
+    set_dropout,
+    train_domain,
+)
+from transfuse.text import ConfigError, Corpus, Task
+from transfuse.train import Training
+
+__all__ = ["Trained", "hand_over", "record_exposure", "train_sources"]
+
+_MADE_BY = ("architecture", "neural", "nn", "sources", "supervised", "tags", "train", "vectors", "vocabulary", "words")
+"""Modules whose code decides the weights; what other code made is not taken from the cache."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What was learned from sources.
+
+    Attributes:
+        encoding: over the words of the sources.
+        domains: each source with its head.
+        scores: of each on its own development split with the last weights; None where it has none.
+    """
+
+    encoding: Encoding
+    domains: tuple[Domain, ...]
+    scores: tuple[float | None, ...]
+
+    def extended(self, target: Corpus, *, run: Run, stage: Stage, layers: Sequence[str] = LAYERS) -> Trained:
+        """With rows for the words of the target, and the sources read with them; see `Encoding.extended`."""
+        encoding = self.encoding.extended([target], run=run, layers=layers)
+        domains = [read_domain(encoding, d.corpus, stage=stage, head=d.head, tagset=d.tagset) for d in self.domains]
+        return replace(self, encoding=encoding, domains=tuple(domains))
+
+
+def train_sources(
+    task: Task, settings: Supervised, training: Training, *, run: Run, dropout: float | None = None
+) -> Trained:
+    """Train on the task's sources in order, or take the weights that the same training left in the cache.
+
+    The vocabulary is that of the sources alone, so that the same model serves every target.
+
+    Args:
+        task: its sources are learned; its target is not looked at.
+        settings: network and vectors.
+        training: the loop on each source.
+        run: seed and records; what comes from the cache is recorded as if it had been trained here.
+        dropout: while on the sources; None for the architecture's own.
+
+    Raises:
+        ConfigError: the task has no source.
+    """
+    if not task.sources:
+        raise ConfigError("this method needs at least one source")
+    encoding = new_encoding(task.sources, settings, task=task, run=run)
+    domains = tuple(read_domain(encoding, c, stage=_stage(run, i, c)) for i, c in enumerate(task.sources, 1))
+    key = _key(encoding, task.sources, training, dropout, run.seed)
+    path = cache_folder() / "sources" / f"{key}.safetensors"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):
+        if not path.exists():
+            _train(encoding, domains, training, dropout, run, path)
+    return _load(path, encoding, domains, run)
+
+
+def _stage(run: Run, number: int, corpus: Corpus) -> Stage:
+    return run.stage(f"source-{number}-{corpus.name}")
+
+
+def _train(
+    encoding: Encoding,
+    domains: Sequence[Domain],
+    training: Training,
+    dropout: float | None,
+    run: Run,
+    path: Path,
+) -> None:
+    own = encoding.encoder.before.share
+    set_dropout(encoding, own if dropout is None else dropout)
+    done: list[dict[str, Any]] = []
+    for number, domain in enumerate(domains, 1):
+        if number > 1:
+            copy_head(domains[number - 2], domain, LAYERS)
+        done.append(train_domain(encoding, domain, training, stage=_stage(run, number, domain.corpus)))
+    set_dropout(encoding, own)
+    facts = {"summaries": done, "scores": [domain.score(encoding) for domain in domains]}
+    tensors = {k: v.detach().cpu().contiguous() for k, v in _network(encoding, domains).state_dict().items()}
+    with write_beside(path) as fresh:
+        save_file(tensors, fresh, {"facts": json.dumps(facts)})
+
+
+def _load(path: Path, encoding: Encoding, domains: tuple[Domain, ...], run: Run) -> Trained:
+    with safe_open(path, "pt", device=run.device) as file:
+        facts = json.loads(file.metadata()["facts"])
+        _network(encoding, domains).load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+    for number, (domain, summary) in enumerate(zip(domains, facts["summaries"], strict=True), 1):
+        stage = _stage(run, number, domain.corpus)
+        stage.record("trained", corpus=domain.corpus.name, kept=path.stem[:12], **summary)
+        record_exposure(stage, domain, summary["sentences"])
+    return Trained(encoding, domains, tuple(facts["scores"]))
+
+
+def record_exposure(stage: Stage, domain: Domain, sentences: int) -> None:
+    """Record how many sentences of a source were learned from, and how many passes over it that is."""
+    size = len(domain.items)
+    stage.record(
+        "exposure", corpus=domain.corpus.name, sentences=sentences, size=size, passes=round(sentences / size, 3)
+    )
+
+
+def hand_over(
+    before: Trained, target: Domain, *, stage: Stage, layers: Sequence[str] = LAYERS, frozen: Sequence[str] = ()
+) -> None:
+    """Copy the rows of tags that the last source's head shares with the target's, and record what was carried over."""
+    moved = copy_head(before.domains[-1], target, layers)
+    fresh = [name for name in target.tagset.names if name not in moved]
+    stage.record("transferred", layers=layers, frozen=frozen, tags=moved, fresh=fresh)
+
+
+def _network(encoding: Encoding, domains: Sequence[Domain]) -> nn.ModuleDict:
+    heads = {f"source-{i}": domain.head for i, domain in enumerate(domains, 1)}
+    return nn.ModuleDict({"encoder": encoding.encoder, **heads})
+
+
+def _key(encoding: Encoding, sources: Sequence[Corpus], training: Training, dropout: float | None, seed: int) -> str:
+    """Names what the weights depend on: code, versions, vectors, settings, corpora and seed."""
+    vectors = encoding.encoder.forms.vectors.cpu().contiguous()
+    parts = {
+        "code": _code(),
+        "torch": torch.__version__,
+        "vectors": hashlib.sha256(vectors.numpy().tobytes()).hexdigest(),
+        "words": hashlib.sha256("\n".join(encoding.table.vocabulary.words).encode()).hexdigest(),
+        "architecture": asdict(encoding.architecture),
+        "training": asdict(training),
+        "dropout": dropout,
+        "sources": [[corpus.name, corpus.labels, corpus.sha256] for corpus in sources],
+        "seed": seed,
+        "device": encoding.encoder.device.type,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+@cache
+def _code() -> str:
+    root = Path(__file__).parent
+    files = [p for name in _MADE_BY for p in (*sorted((root / name).glob("*.py")), root / f"{name}.py") if p.is_file()]
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()
