@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from transfuse.data import Data, build_task, resolve
-from transfuse.text import ConfigError, DataError, LabelError
+from transfuse.data import Data, build_task, find_labels, resolve, resolve_target
+from transfuse.labels import LabelMap
+from transfuse.text import ConfigError, Corpus, DataError, LabelError
 
 
 def write(path: Path, texts: list[str], label: str = "Disease") -> None:
@@ -121,3 +122,61 @@ def test_the_hash_sees_text_spans_and_splits(folder: Path) -> None:
     moved = corpus.with_split("dev", corpus.test)
     bare = corpus.with_split("dev", (d.with_entities([]) for d in corpus.dev))
     assert len({c.sha256 for c in (corpus, moved, bare)}) == 3
+
+
+def test_a_limit_counts_sentences_and_keeps_whole_documents(folder: Path, tmp_path: Path) -> None:
+    text = "Asthma was found in many patients . It came back in winter . Nobody knew why it did so ."
+    write(tmp_path / "source" / "train.jsonl", [text] * 40)
+
+    def kept(limit: int) -> list[str]:
+        task, _ = build_task(Data(str(folder), (str(tmp_path / "source"),), limit=limit), seed=3)
+        return [document.id for document in task.sources[0].train]
+
+    assert [len(kept(limit)) for limit in (1, 3, 4, 30)] == [1, 1, 2, 10]
+    assert set(kept(4)) < set(kept(30)) < set(kept(0))
+    assert len(kept(0)) == len(kept(10_000))
+
+
+def test_a_shipped_label_map_goes_by_its_name_and_a_file_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert find_labels("weibo").read_text().startswith("#")
+    with pytest.raises(DataError, match="no-such-map: cannot read the label map"):
+        resolve("demo-cardiology", labels="no-such-map")
+    Path("weibo").write_text("")
+    assert find_labels("weibo") == Path("weibo")
+
+
+def test_every_shipped_label_map_is_sound() -> None:
+    shipped = sorted(find_labels("weibo").parent.glob("*.toml"))
+    assert len(shipped) >= 4
+    for path in shipped:
+        assert LabelMap.from_toml(path).rename, path.name
+
+
+def test_a_target_without_test_or_dev_is_divided_and_a_source_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    documents = resolve("demo-cardiology").train[:50]
+    for splits, sizes in (
+        ({"train": documents}, {"train": 30, "dev": 5, "test": 15}),
+        ({"train": documents[:40], "dev": documents[40:]}, {"train": 36, "dev": 4, "test": 10}),
+        ({"train": documents[:40], "test": documents[40:]}, {"train": 36, "dev": 4, "test": 10}),
+    ):
+        given = Corpus("given", splits, resolve("demo-cardiology").labels)
+        monkeypatch.setattr("transfuse.data.resolve", lambda *_, given=given, **__: given)
+        found = resolve_target("given")
+        assert {name: len(part) for name, part in found.splits.items()} == sizes
+        assert sorted(d.id for part in found.splits.values() for d in part) == sorted(d.id for d in documents)
+        task, _ = build_task(Data("given", ("given",)), seed=0)
+        assert task.target == found
+        assert "test" in splits or len(task.sources[0].train) < len(splits["train"])
+
+
+def test_sources_without_a_common_label_have_to_be_asked_for(folder: Path, tmp_path: Path) -> None:
+    write(tmp_path / "source" / "train.jsonl", sentences("gene", 40), label="Gene")
+    with pytest.raises(LabelError, match=r"no label in common: rename in a label map, or set data\.disjoint"):
+        build_task(Data(str(folder), (str(tmp_path / "source"),)), seed=0)
+    task, _ = build_task(Data(str(folder), (str(tmp_path / "source"),), disjoint=True), seed=0)
+    assert (task.target.labels, task.sources[0].labels) == (("Disease",), ("Gene",))

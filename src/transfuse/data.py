@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from itertools import accumulate, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,12 @@ from transfuse.labels import LabelMap, canonical
 from transfuse.losses import Losses
 from transfuse.published import hold_out
 from transfuse.text import ConfigError, Corpus, DataError, Document, LabelError, Task
+from transfuse.words import sentences
 
-__all__ = ["Data", "build_task", "raw_documents", "resolve"]
+__all__ = ["Data", "build_task", "find_labels", "raw_documents", "resolve", "resolve_target"]
+
+LABELS = Path(__file__).parent / "recipes" / "labels"
+"""Label maps that are shipped."""
 
 _SPLIT_NAMES = {"train": ("train",), "dev": ("dev", "devel", "valid", "validation"), "test": ("test",)}
 
@@ -29,10 +34,14 @@ class Data:
             folder for each of train, dev and test; anything else is one collection, and is split by document.
         sources: likewise, in order.
         share: of the target's training documents that keep their labels; the rest is raw text of the task.
-        labels: a label map (TOML) for all corpora, or "" for the common names of `transfuse.labels.canonical` where a
-            label has one and its own name where it has none.
+        labels: a label map (TOML) for all corpora, by path or by the name of one that is shipped, as ``weibo``; or ""
+            for the common names of `transfuse.labels.canonical` where a label has one and its own name where it has
+            none.
         raw: unlabelled text of the target's kind: registered collections, or ``format:path``.
-        limit: documents kept of each source, drawn with the run's seed; 0 for all.
+        limit: sentences kept of each source's training split, about: documents are drawn with the run's seed until they
+            hold as many; 0 for all.
+        disjoint: a source may have no label in common with the target; what is carried over is then what lies below
+            the tags.
     """
 
     target: str
@@ -41,12 +50,13 @@ class Data:
     labels: str = ""
     raw: tuple[str, ...] = ()
     limit: int = 0
+    disjoint: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.share <= 1:
             raise ConfigError(f"data.share lies between 0 and 1, not at {self.share:g}")
         if self.limit < 0:
-            raise ConfigError(f"data.limit is a number of documents or 0, not {self.limit}")
+            raise ConfigError(f"data.limit is a number of sentences or 0, not {self.limit}")
 
 
 def resolve(spec: str, *, labels: str = "", losses: Losses | None = None) -> Corpus:
@@ -70,9 +80,38 @@ def resolve(spec: str, *, labels: str = "", losses: Losses | None = None) -> Cor
     else:
         corpus, rename = _read(spec, losses), {}
     if labels:
-        return LabelMap.from_toml(labels).apply_corpus(corpus, counts=losses)
+        return LabelMap.from_toml(find_labels(labels)).apply_corpus(corpus, counts=losses)
     names = {label: rename.get(label) or _common(label) for label in corpus.labels}
     return LabelMap(names).apply_corpus(corpus, counts=losses)
+
+
+def find_labels(name: str) -> Path:
+    """The file of a label map: a path, or the name of one that is shipped, as ``weibo``."""
+    path, shipped = Path(name), LABELS / f"{name}.toml"
+    return path if path.is_file() or not shipped.is_file() else shipped
+
+
+def resolve_target(spec: str, *, labels: str = "", losses: Losses | None = None) -> Corpus:
+    """Load what is to be learned and scored on, with the splits that this takes.
+
+    A corpus that was published without a test split is divided as a collection of files is; without a development
+    split it gives a tenth of its training documents to it. Both draws are the same for everybody. Where a corpus'
+    documents are sentences, scores on a drawn test split flatter, since its sentences have neighbours in training.
+
+    Args:
+        spec: see `Data.target`.
+        labels: see `Data.labels`.
+        losses: collects what did not come through unchanged.
+
+    Raises:
+        ConfigError, DataError, LabelError: see `resolve`; too few documents to divide.
+    """
+    corpus = resolve(spec, labels=labels, losses=losses)
+    if not corpus.test:
+        # What was published as a development split is for testing where there is no other.
+        splits = {"train": corpus.train, "test": corpus.dev} if corpus.dev else _divide(corpus.train)
+        corpus = replace(corpus, splits=splits)
+    return corpus if corpus.dev else hold_out(corpus, 0.1, seed=0)
 
 
 def _common(label: str) -> str:
@@ -151,20 +190,21 @@ def build_task(data: Data, *, seed: int) -> tuple[Task, dict[str, Any]]:
     Raises:
         ConfigError: see `resolve`.
         DataError: see `resolve`.
-        LabelError: a source and the target have no label in common, which is nearly always a matter of names.
+        LabelError: a source and the target have no label in common, which is nearly always a matter of names, and
+            ``disjoint`` does not allow it.
     """
     losses = Losses()
-    target = resolve(data.target, labels=data.labels, losses=losses)
+    target = resolve_target(data.target, labels=data.labels, losses=losses)
     facts: dict[str, Any] = {"target": _facts(target), "sources": []}
     sources = []
     for spec in data.sources:
         source = resolve(spec, labels=data.labels, losses=losses)
-        if not set(source.labels) & set(target.labels):
+        if not data.disjoint and not set(source.labels) & set(target.labels):
             sides = " and ".join(f"{c.name} ({', '.join(c.labels)})" for c in (source, target))
-            raise LabelError(f"{sides} have no label in common: rename in a label map")
+            raise LabelError(f"{sides} have no label in common: rename in a label map, or set data.disjoint")
         source, removed = checks.without_overlap(source, target)
-        if data.limit and len(source.train) > data.limit:
-            source = source.sample(data.limit / len(source.train), seed=seed)
+        if data.limit:
+            source = _limited(source, data.limit, seed=seed)
         facts["sources"].append({**_facts(source), "removed": removed})
         sources.append(source)
     raw = [_strip(d) for spec in data.raw for d in raw_documents(spec)]
@@ -177,6 +217,15 @@ def build_task(data: Data, *, seed: int) -> tuple[Task, dict[str, Any]]:
     facts |= {"share": data.share, "labelled": len(target.train), "annotations": annotations}
     facts |= {"raw": len(raw), "losses": losses.counts}
     return Task(target, tuple(sources), tuple(raw)), facts
+
+
+def _limited(source: Corpus, limit: int, *, seed: int) -> Corpus:
+    """Documents in a drawn order until they hold enough sentences; a smaller limit's are part of a larger one's."""
+    order = list(range(len(source.train)))
+    random.Random(f"share/{seed}").shuffle(order)
+    held = accumulate(len(sentences(source.train[i].text)) for i in order)
+    kept = sum(1 for _ in takewhile(lambda count: count < limit, held)) + 1
+    return source.with_split("train", (source.train[i] for i in sorted(order[:kept])))
 
 
 def raw_documents(spec: str) -> Iterable[Document]:

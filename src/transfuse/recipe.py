@@ -115,8 +115,9 @@ def find_recipe(name: str) -> Path:
 
 
 def shipped_recipes() -> tuple[str, ...]:
-    """The names of all recipes that are shipped, sorted."""
-    return tuple(sorted(path.relative_to(SHIPPED).with_suffix("").as_posix() for path in SHIPPED.rglob("*.toml")))
+    """The names of all recipes of single runs that are shipped, sorted."""
+    found = (path for path in SHIPPED.rglob("*.toml") if "target" in read_table(path).get("data", {}))
+    return tuple(sorted(path.relative_to(SHIPPED).with_suffix("").as_posix() for path in found))
 
 
 def load_recipe(path: Path, *, changes: Iterable[str] = ()) -> Recipe:
