@@ -8,6 +8,7 @@ every mention that goes in speaks for at most one of them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import fsum
@@ -19,6 +20,9 @@ __all__ = ["BOUNDARIES", "Agreement", "Vote", "harmonise"]
 BOUNDARIES = ("exact", "longest", "shortest", "majority")
 """exact: only equal mentions vote for each other. Under the others all that overlap a mention vote for it, and the
 first to get enough votes is the longest, the shortest, or the one whose two boundaries most taggers share."""
+
+
+_BLANK = re.compile(r"\s")
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,8 @@ def harmonise(
     No two mentions of one label overlap in what comes out. What any tagger marks as unknown is unknown.
 
     Args:
-        tagged: the same documents in the same order, as each tagger annotated them.
+        tagged: the same documents in the same order, as each tagger annotated them; their texts may differ in the kind
+            of white space, a line break for a blank, and the first one's stay.
         agreement: how many have to agree, and on what.
         labels: what each tagger looks for; those that are not named look for everything. It decides of how many
             taggers a share is taken.
@@ -108,10 +113,15 @@ def _follow(stream: Iterator[Document], name: str, first: Document) -> Document:
     document = next(stream, None)
     if document is None:
         raise DataError(f"{name} ends before document {first.id}")
-    if document.id != first.id or document.text != first.text:
+    if document.id != first.id or not _same_text(document.text, first.text):
         what = "another text of document" if document.id == first.id else f"document {document.id} in place of"
         raise DataError(f"{name} has {what} {first.id}: all taggers need the same documents in the same order")
     return document
+
+
+def _same_text(one: str, other: str) -> bool:
+    """Whether offsets into one hold in the other: they differ in the kind of white space at most."""
+    return one == other or (len(one) == len(other) and _BLANK.sub(" ", one) == _BLANK.sub(" ", other))
 
 
 class _Total:

@@ -96,12 +96,12 @@ class Gazetteer:
         if not self.terms:
             raise ConfigError("no name is left to look for")
         self._labels = tuple(sorted({label for _, label in self.terms}))
-        names: dict[bool, dict[str, set[str]]] = {False: defaultdict(set), True: defaultdict(set)}
+        names: dict[bool, dict[str, set[Term]]] = {False: defaultdict(set), True: defaultdict(set)}
         for name, label in self.terms:
             forms = _forms(name)
             folds = self.matching.folds(forms)
             for variant in (forms, *(_plurals(forms) if self.matching.plural else ())):
-                names[folds][_key(variant, folds)].add(label)
+                names[folds][_key(variant, folds)].add((name, label))
         self._searches = [_Search(found, folds) for folds, found in names.items() if found]
 
     def _kept(self, terms: Iterable[Term], stop: Collection[str], losses: Losses) -> Iterator[Term]:
@@ -139,29 +139,29 @@ class Gazetteer:
         for document in documents:
             yield document.with_entities(self._longest(document.text))
 
-    def occurrences(self, text: str) -> Iterator[Entity]:
-        """Every place where a name stands, also inside and across others; in no particular order."""
-        for start, end, labels in self._places(text):
-            yield from (Entity(start, end, label) for label in labels)
+    def occurrences(self, text: str) -> Iterator[tuple[Entity, Term]]:
+        """Every place where a name stands, also inside and across others, with that name; in no particular order."""
+        for start, end, terms in self._places(text):
+            yield from ((Entity(start, end, term[1]), term) for term in terms)
 
     def _longest(self, text: str) -> Iterator[Entity]:
         first = reached = 0
-        places = {(start, -end, label) for start, end, labels in self._places(text) for label in labels}
+        places = {(start, -end, label) for start, end, terms in self._places(text) for _, label in terms}
         for start, negative, label in sorted(places):
             if start >= reached or (start, -negative) == (first, reached):
                 first, reached = start, -negative
                 yield Entity(start, -negative, label)
 
-    def _places(self, text: str) -> Iterator[tuple[int, int, set[str]]]:
+    def _places(self, text: str) -> Iterator[tuple[int, int, set[Term]]]:
         offsets = words(text)
         if not offsets:
             return
         whole = _join(text[start:end] for start, end in offsets)
         for search in self._searches:
-            for first, last, labels in search.find(whole):
+            for first, last, terms in search.find(whole):
                 start, end = offsets[first][0], offsets[last - 1][1]
                 if last - first == 1 or len(text[start:end].splitlines()) == 1:
-                    yield start, end, labels
+                    yield start, end, terms
 
     def save(self, folder: Path) -> dict[str, Any]:
         """Write the names into a folder; what `load` needs beside them is returned."""
@@ -181,13 +181,13 @@ class Gazetteer:
 class _Search:
     """All names that are compared in one way."""
 
-    def __init__(self, names: dict[str, set[str]], folds: bool) -> None:
-        self._labels = list(names.values())
+    def __init__(self, names: dict[str, set[Term]], folds: bool) -> None:
+        self._terms = list(names.values())
         self._automaton = AhoCorasick(list(names))
         self._folds = folds
 
-    def find(self, whole: str) -> list[tuple[int, int, set[str]]]:
-        """Ranges of word numbers and labels, for words joined by marks."""
+    def find(self, whole: str) -> list[tuple[int, int, set[Term]]]:
+        """Ranges of word numbers and the names that stand there, for words joined by marks."""
         whole = whole.lower() if self._folds else whole
         found = self._automaton.find_matches_as_indexes(whole, overlapping=True)
         places = []
@@ -195,7 +195,7 @@ class _Search:
         for pattern, start, end in sorted(found, key=lambda match: match[1]):
             number += whole.count(_MARK, seen, start)
             seen = start
-            places.append((number, number + whole.count(_MARK, start, end) - 1, self._labels[pattern]))
+            places.append((number, number + whole.count(_MARK, start, end) - 1, self._terms[pattern]))
         return places
 
 

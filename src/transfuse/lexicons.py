@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from transfuse.mirror import Origin, fetch
-from transfuse.text import ConfigError, DataError
+from transfuse.text import ConfigError
 
 __all__ = ["Lexicon", "info", "names", "terms"]
 
