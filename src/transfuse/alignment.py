@@ -19,7 +19,7 @@ __all__ = ["Aligned", "crf_distance", "shared_tags"]
 
 @dataclass(frozen=True)
 class Aligned(Paired):
-    """La-DTL's loss (Wang et al. 2018), ``L_c + alpha L_LaMMD + beta L_p + gamma L_r``; a weight of 0 leaves a term out.
+    """La-DTL's loss (Wang et al. 2018), ``L_c + alpha L_LaMMD + beta L_p + gamma L_r``; a weight of 0 ends a term.
 
     Attributes:
         label_mmd: alpha, of the squared MMD between source and target states of words with the same gold tag, summed

@@ -85,9 +85,10 @@ def train_sources(
     path = cache_folder() / "sources" / f"{key}.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
-        if not path.exists():
+        kept = path.exists()
+        if not kept:
             _train(encoding, domains, training, dropout, run, path)
-    return _load(path, encoding, domains, run)
+    return _load(path, encoding, domains, run, kept=kept)
 
 
 def _stage(run: Run, number: int, corpus: Corpus) -> Stage:
@@ -116,13 +117,14 @@ def _train(
         save_file(tensors, fresh, {"facts": json.dumps(facts)})
 
 
-def _load(path: Path, encoding: Encoding, domains: tuple[Domain, ...], run: Run) -> Trained:
+def _load(path: Path, encoding: Encoding, domains: tuple[Domain, ...], run: Run, *, kept: bool) -> Trained:
     with safe_open(path, "pt", device=run.device) as file:
         facts = json.loads(file.metadata()["facts"])
         _network(encoding, domains).load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
     for number, (domain, summary) in enumerate(zip(domains, facts["summaries"], strict=True), 1):
         stage = _stage(run, number, domain.corpus)
-        stage.record("trained", corpus=domain.corpus.name, kept=path.stem[:12], **summary)
+        if kept:
+            stage.record("trained", corpus=domain.corpus.name, kept=path.stem[:12], **summary)
         record_exposure(stage, domain, summary["sentences"])
     return Trained(encoding, domains, tuple(facts["scores"]))
 
