@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from transfuse import methods
 from transfuse.alignment import Aligned, crf_distance, shared_tags
 from transfuse.architecture import Architecture, BiLSTMEncoder, TagSet
+from transfuse.methods.cd_learning import CdLearning
 from transfuse.methods.la_dtl import LaDtl
 from transfuse.methods.retrain import Retrain
 from transfuse.nn.divergence import RELEASED, Kernel
@@ -27,7 +29,7 @@ from transfuse.nn.padding import inside
 from transfuse.run import Run
 from transfuse.supervised import Domain, Step, parameter_groups
 from transfuse.synthetic import department
-from transfuse.text import Corpus, Task
+from transfuse.text import ConfigError, Corpus, Document, Task
 from transfuse.train import Training
 from transfuse.transfer import Paired, Sample, Start, fit_together, share_head, source_batches, start, together
 from transfuse.vectors import Vectors
@@ -359,6 +361,21 @@ def test_l2_to_source_pulls_towards_the_source(task: Task, tmp_path: Path) -> No
     source = frozen.encoder.lstm.weight_hidden.detach()
     gaps = [float((end - source).norm()) for end in ends.values()]
     assert gaps[0] > gaps[1] > gaps[2]
+
+
+def test_each_similarity_weighs_source_sentences_in_its_own_way(task: Task, tmp_path: Path) -> None:
+    task = replace(task, raw=(Document("raw", "HPI: chest pain at night.\nNo edema."),))
+    vectors = Vectors(kind="task", width=6, count=1)
+    found = []
+    for kind in ("cross-entropy", "gaussian", "polynomial"):
+        method = CdLearning(**COMMON | {"vectors": vectors}, similarity=kind, source_epochs=1)
+        found.append(weights(method, task, tmp_path / kind))
+        (record,) = records(tmp_path / kind, "similarity")
+        assert 0.4 < record["mean"] < 0.5 + 1e-6
+        assert record["deciles"][0] < record["deciles"][2]
+    assert not any(torch.equal(a, b) for a, b in combinations(found, 2))
+    with pytest.raises(ConfigError, match=r'similarity = "gaussian" compares word vectors'):
+        weights(CdLearning(**COMMON, similarity="gaussian"), task, tmp_path / "none")
 
 
 def test_words_of_a_sample_are_real_words_of_known_tags(task: Task, tmp_path: Path) -> None:

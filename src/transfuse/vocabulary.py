@@ -142,6 +142,11 @@ class FormTable:
     def __len__(self) -> int:
         return len(self._number)
 
+    @property
+    def names(self) -> list[str]:
+        """The forms by their numbers."""
+        return list(self._number)
+
     def numbers(self, forms: Iterable[str]) -> list[int]:
         """One number a form; new forms get the next free one."""
         known = self._number
