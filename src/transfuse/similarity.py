@@ -28,6 +28,7 @@ MEAN = 0.5
 
 _BOUNDARY, _UNKNOWN = 0, 1
 _KNOWN_FROM = 2  # occurrences in the target
+_NOTHING = 1e-200  # of the largest similarity: too little for any C to make up for
 
 
 def cross_entropy_difference(
@@ -134,6 +135,8 @@ def _scaled(raw: Floats, mean: float) -> Floats:
         raise ConfigError(f"the mean weight lies above 0 and is at most 1, not {mean}")
     if not raw.any():
         return np.full(len(raw), mean)
+    raw = raw / raw.max()
+    raw[raw < _NOTHING] = 0
     wanted = mean * len(raw)
     if np.count_nonzero(raw) <= wanted:
         return (raw > 0).astype(np.float64)
