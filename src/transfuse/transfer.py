@@ -46,6 +46,7 @@ __all__ = [
     "Terms",
     "begin_afresh",
     "fit_together",
+    "losses",
     "share_head",
     "source_batches",
     "start",
@@ -221,13 +222,7 @@ def fit_together(
         return together(target, sources, settings, stage=stage, epoch=epoch)
 
     def objective(step: Step) -> dict[str, Tensor]:
-        ours = _sample(encoding, target, step.target)
-        found = {"target": (1 - epsilon) * ours.loss()}
-        if step.source:
-            theirs = _sample(encoding, sources[step.number], step.source)
-            found["source"] = epsilon * theirs.loss()
-            found |= terms(theirs, ours) if terms else {}
-        return found | (penalty() if penalty else {})
+        return losses(begun, step, epsilon=epsilon, terms=terms) | (penalty() if penalty else {})
 
     domains = [target, *sources]
     summary = run_fit(encoding, domains, objective, feed, settings.training, stage=stage, frozen=frozen)
@@ -238,6 +233,24 @@ def fit_together(
         after = domain.score(encoding)
         stage.record("source-score", corpus=domain.corpus.name, split="dev", before=before, after=after)
     return target.tagger(encoding)
+
+
+def losses(begun: Start, step: Step, *, epsilon: float, terms: Terms | None = None) -> dict[str, Tensor]:
+    """The weighted loss terms of a step: the target's, and where it has a source's batch, that one's and further ones.
+
+    Args:
+        begun: encoder and heads.
+        step: its sentences.
+        epsilon: weight of the source's loss; the target's has the rest.
+        terms: of a source's sample and the target's.
+    """
+    ours = _sample(begun.encoding, begun.target, step.target)
+    found = {"target": (1 - epsilon) * ours.loss()}
+    if step.source:
+        theirs = _sample(begun.encoding, begun.sources[step.number], step.source)
+        found["source"] = epsilon * theirs.loss()
+        found |= terms(theirs, ours) if terms else {}
+    return found
 
 
 def _sample(encoding: Encoding, domain: Domain, items: Sequence[Sentence]) -> Sample:
