@@ -1,0 +1,146 @@
+"""``transfuse reproduce``: shipped comparisons, run where they are not done, beside what a paper prints."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from transfuse.cli.console import count, epilog, note, print_json, say, show_table, use_threads
+
+if TYPE_CHECKING:
+    from transfuse.cells import Event, Failure
+    from transfuse.comparison import Cell
+    from transfuse.reproduce import Reproduction
+
+__all__ = ["register", "reproduce"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command(
+        epilog=epilog(
+            "transfuse reproduce",
+            "transfuse reproduce la-dtl/grid --jobs 2",
+            "transfuse reproduce la-dtl/grid --only seed=0 --only method=retrain,la-dtl",
+            "transfuse reproduce la-dtl --jobs 0",
+        )
+    )(reproduce)
+
+
+def reproduce(
+    name: Annotated[
+        str, typer.Argument(metavar="[PAPER[/ROW]]", help="What to reproduce; lists all if left out.")
+    ] = "",
+    output: Annotated[Path, typer.Option("--out", metavar="DIR", help="Runs go here.")] = Path("runs/reproduce"),
+    records: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Results are kept here; ./results if there is one, else in the former."),
+    ] = None,
+    only: Annotated[
+        list[str], typer.Option(metavar="KEY=A,B", help="Run these only: task, method, share or seed; again for more.")
+    ] = [],  # noqa: B006
+    jobs: Annotated[int, typer.Option(min=0, help="Processes, of one thread each; 0 only prints what is done.")] = 1,
+    device: Annotated[str, typer.Option(help="Where torch computes: cpu, cuda, cuda:1.")] = "cpu",
+    keep: Annotated[bool, typer.Option("--keep", help="Keep run folders with their taggers.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Run what is not done yet of a shipped comparison, and print ours beside the published numbers.
+
+    A finished cell leaves a record of a few kB and is never run again, so that a killed grid goes on. Leaves with 1
+    where a run failed.
+    """
+    from transfuse.reproduce import choose_cells, find_reproductions, read_reproduction
+
+    use_threads(1)
+    results = records or (Path("results") if Path("results").is_dir() else output / "results")
+    found = [read_reproduction(each, results) for each in find_reproductions(name)]
+    if not name:
+        _list(found, as_json)
+        return
+    chosen = [(each, each.pending(choose_cells(each.comparison, only))) for each in found]
+    failures: list[Failure] = []
+    figures: list[dict[str, Any]] = []
+    for each, cells in chosen:
+        if each.stale:
+            note(f"{each.name}: {count(len(each.stale), 'stale record')} of other recipes left out: {each.folder}")
+        if jobs and cells:
+            failures += _run(each, cells, output, jobs=jobs, device=device, keep=keep)
+        figures.append(read_reproduction(each.name, results).write_figures())
+    if as_json:
+        print_json(figures)
+    else:
+        for table in figures:
+            _show(table)
+    for failure in failures:
+        note(f"failed: {_named(failure.cell)}: {failure.reason}")
+    if failures:
+        raise typer.Exit(1)
+
+
+def _list(found: list[Reproduction], as_json: bool) -> None:
+    rows = [
+        {
+            "name": each.name,
+            "done": len(each.records),
+            "total": each.total,
+            "stale": len(each.stale),
+            "place": each.comparison.published.place if each.comparison.published else "",
+        }
+        for each in found
+    ]
+    if as_json:
+        print_json(rows)
+        return
+    columns = [("", "left"), ("done", "right"), ("of", "right"), ("published", "left")]
+    cells = [(str(row["name"]), f"{row['done']:,}", f"{row['total']:,}", str(row["place"])) for row in rows]
+    show_table("What can be reproduced, in runs", columns, cells, fold=["published"])
+    for row in rows:
+        if row["stale"]:
+            say(f"{row['name']}: {row['stale']} stale records, of other recipes than the shipped one")
+
+
+def _run(each: Reproduction, cells: list[Cell], output: Path, *, jobs: int, device: str, keep: bool) -> list[Failure]:
+    """Run cells, and remove the folder of each that has its record."""
+    from transfuse.cells import run_cells
+    from transfuse.cli.comparing import _watching
+
+    folder = output / each.name
+
+    with _watching(total=each.total, pending=len(cells)) as watch:
+
+        def watch_and_sweep(event: Event) -> None:
+            watch(event)
+            if event.kind == "done" and not keep:
+                shutil.rmtree(folder / "cells" / event.cell.recipe.hash, ignore_errors=True)
+
+        return run_cells(cells, folder, records=each.folder, jobs=jobs, device=device, keep=keep, watch=watch_and_sweep)
+
+
+def _named(cell: Cell) -> str:
+    return f"{cell.variant.name} on {cell.task.name}, {100 * cell.share:g} %, seed {cell.seed}"
+
+
+def _show(figures: dict[str, Any]) -> None:
+    from transfuse.printed import means_grid, rows_grid
+
+    say(f"{figures['name']}: {figures['done']:,} of {figures['total']:,} runs done")
+    for table in figures["tables"]:
+        share = f"{100 * table['share']:g} % of the target"
+        _table(f"{table['task']}, {share}: {table['labelled']:,} labelled documents", rows_grid(table["rows"]))
+    if figures["means"]:
+        _table("Means over tasks", means_grid(figures["means"]))
+    if figures["place"]:
+        say(f"published: {figures['place']}")
+    if figures["note"]:
+        say(f"what differs: {figures['note']}")
+    for rule in figures["selection"]:
+        say(f"chosen by: {rule}")
+    say(f"Scores in per cent; p by approximate randomisation, corrected for {count(figures['tests'], 'test')}.")
+
+
+def _table(title: str, grid: tuple[list[str], list[list[str]]]) -> None:
+    heads, rows = grid
+    show_table(title, [(head, "left" if head in {"method", "verdict"} else "right") for head in heads], rows)

@@ -1,0 +1,93 @@
+"""Ours beside the numbers that papers print: kept figures, and grids of them for the terminal and the documentation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from transfuse.text import DataError
+
+__all__ = ["means_grid", "read_figures", "rows_grid"]
+
+
+def read_figures(path: Path) -> dict[str, Any]:
+    """Figures that `Reproduction.write_figures` kept; empty where there are none.
+
+    Raises:
+        DataError: the file is not what was written.
+    """
+    if not path.exists():
+        return {}
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return found
+    except ValueError as error:
+        raise DataError(f"not figures of a comparison: {error}", path=str(path)) from None
+
+
+Grid = tuple[list[str], list[list[str]]]
+"""Heads, and the cells below them."""
+
+
+def rows_grid(rows: Sequence[Mapping[str, Any]]) -> Grid:
+    """A table's rows as the command line and the documentation show them; columns without content are left out."""
+    return _grid(
+        {
+            "method": lambda row: row["method"],
+            "seeds": lambda row: str(len(row["seeds"])),
+            "strict F1": lambda row: (
+                _number(row["f1"]) + ("" if row["deviation"] is None else f" ± {row['deviation']:.2f}")
+            ),
+            "gain": lambda row: _number(row["gain"], "+.2f"),
+            "p": lambda row: _number(row["p"], ".3f"),
+            "verdict": lambda row: row["verdict"],
+            "error reduction": lambda row: _number(row["error_reduction"], "+.1f"),
+            "source passes": lambda row: _number(row["source_epochs"], ".1f"),
+            "CPU s": lambda row: _number(row["cpu_seconds"], ".1f"),
+            **_PUBLISHED,
+        },
+        rows,
+    )
+
+
+def means_grid(means: Sequence[Mapping[str, Any]]) -> Grid:
+    """Means over tasks, likewise."""
+    several = len({mean["share"] for mean in means}) > 1
+    return _grid(
+        {
+            "method": lambda mean: mean["method"],
+            "share": lambda mean: f"{100 * mean['share']:g} %" if several else "",
+            "tasks": lambda mean: str(mean["tasks"]),
+            "seeds": lambda mean: str(len(mean["seeds"])),
+            "strict F1": lambda mean: _number(mean["f1"]),
+            "gain": lambda mean: _number(mean["gain"], "+.2f"),
+            "error reduction": lambda mean: _number(mean["error_reduction"], "+.1f"),
+            "helps": lambda mean: _times(mean, "helps"),
+            "hurts": lambda mean: _times(mean, "hurts"),
+            "CPU s": lambda mean: _number(mean["cpu_seconds"], ".1f"),
+            **_PUBLISHED,
+        },
+        means,
+    )
+
+
+_PUBLISHED: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "published": lambda row: _number(row["published"]),
+    "difference": lambda row: _number(row["difference"], "+.2f"),
+}
+
+
+def _times(mean: Mapping[str, Any], word: str) -> str:
+    return "" if mean["gain"] is None else str(mean[word])
+
+
+def _number(value: float | None, form: str = ".2f") -> str:
+    return "" if value is None else format(value, form)
+
+
+def _grid(columns: Mapping[str, Callable[[Mapping[str, Any]], str]], rows: Sequence[Mapping[str, Any]]) -> Grid:
+    cells = {head: [make(row) for row in rows] for head, make in columns.items()}
+    heads = [head for head, column in cells.items() if any(column)]
+    return heads, [[cells[head][i] for head in heads] for i in range(len(rows))]
