@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.stats import kstest
 
 from transfuse.score import Scores, mean_rates, score
-from transfuse.significance import Comparison, Interval, compare, holm, interval
+from transfuse.significance import Difference, Interval, compare, holm, interval
 from transfuse.text import ConfigError, DataError, Document, Entity
 
 Row = tuple[int, int, int]
@@ -210,7 +210,7 @@ def test_mistakes_are_told() -> None:
 
 def test_results_go_to_json() -> None:
     assert set(interval(TINY_A).to_dict()) == set(Interval.__slots__)
-    assert set(compare(TINY_A, TINY_B).to_dict()) == set(Comparison.__slots__)
+    assert set(compare(TINY_A, TINY_B).to_dict()) == set(Difference.__slots__)
 
 
 probabilities = st.lists(st.floats(0, 1), min_size=1, max_size=8)

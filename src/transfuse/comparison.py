@@ -165,6 +165,24 @@ class Comparison:
         ):
             raise ConfigError("published.share names the share, one of compare.shares, that the numbers are for")
 
+    @property
+    def title(self) -> str:
+        """What is compared, in a line."""
+        tasks = self.tasks[0].name if len(self.tasks) == 1 else f"{len(self.tasks)} tasks"
+        return f"{len(self.variants)} methods on {tasks}"
+
+    def published_f1(self, task: str | None, variant: str, share: float) -> float | None:
+        """The printed F1 as a fraction: of a task by its name, or of the mean over tasks.
+
+        A number without a task is the only task's where there is one.
+        """
+        if self.published is None or self.published.share not in (None, share):
+            return None
+        found = next((t.published.get(variant) for t in self.tasks if t.name == task), None)
+        if found is None and (task is None or len(self.tasks) == 1):
+            found = self.published.f1.get(variant)
+        return None if found is None else found / 100
+
     def cells(self) -> Iterator[Cell]:
         """All cells by seed, task, share and variant: the first seed fills the table, shared sources come together."""
         for seed in self.seeds:
@@ -175,9 +193,10 @@ class Comparison:
 
     def cell(self, task: Transfer, variant: Variant, *, share: float, seed: int) -> Cell:
         """One of them."""
-        data = replace(self.data, target=task.target, sources=task.sources, share=share)
         if variant.method in BASELINES:
-            data = replace(data, sources=(), limit=0)
+            data = Data(task.target, share=share, labels=self.data.labels, raw=self.data.raw)
+        else:
+            data = replace(self.data, target=task.target, sources=task.sources, share=share)
         return Cell(task, variant, Recipe(data, variant.method, variant.settings, seed))
 
 

@@ -1,80 +1,369 @@
-"""Figures as SVG, written by hand so that a report needs nothing else; colours come from the page they stand in.
+"""Figures: drawn once, kept as SVG and PNG, and put into a page in the page's own colours.
 
-Classes that the page styles: ``grid``, ``dot`` and ``whisker``, in a group ``first`` for the first row, ``other`` for
-the rest; ``c0``, ``c1``, ... for parts of a bar; ``tick`` and ``on`` for small text beside and on it.
+A drawing knows nothing of what it shows. Its colours are named in `COLOURS`; in a page each becomes the CSS variable
+of its name, so that a figure follows the page from light to dark.
 """
 
 from __future__ import annotations
 
+import io
 import math
-from collections.abc import Mapping, Sequence
+import re
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
 from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["bars", "intervals"]
+from transfuse.files import write_beside
 
-WIDTH, LEFT, RIGHT, LINE = 760, 190, 40, 34
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["COLOURS", "Drawing", "Point", "Series", "bars", "curves", "intervals", "stacks", "venn"]
+
+COLOURS = {
+    "card": "#ffffff",
+    "ink": "#1d2b2f",
+    "soft": "#5d6f75",
+    "line": "#dde5e7",
+    "base": "#546e7a",
+    "c0": "#00796b",
+    "c1": "#8e44ad",
+    "c2": "#c77700",
+    "c3": "#c0392b",
+    "c4": "#2471a3",
+    "c5": "#6d8b1f",
+    "c6": "#c2397f",
+    "c7": "#7a5c3e",
+}
+"""``base`` is for a baseline, ``c0`` and on for what is compared with it; no two share a value."""
+
+MARKERS = "osD^vP"
+WIDTH = 7.6
+"""Of a drawing, in inches of 100 pixels."""
+
+_FONTS = ("DejaVu Sans", "Noto Sans CJK SC", "Noto Sans CJK JP", "Source Han Sans SC", "WenQuanYi Zen Hei", "SimHei")
 
 
-def intervals(rows: Sequence[tuple[str, float, float, float]], *, title: str) -> str:
-    """A dot with its interval for each row, over a common axis.
+@dataclass(frozen=True)
+class Drawing:
+    """A figure in the forms in which it is kept.
+
+    Attributes:
+        title: what it shows, for those who cannot see it.
+        svg: a file of its own.
+        png: the same, at 200 dots an inch.
+    """
+
+    title: str
+    svg: str
+    png: bytes
+
+    @property
+    def inline(self) -> str:
+        """The SVG as part of a page, in the page's colours and type."""
+        body = self.svg[self.svg.index("<svg") :]
+        body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+        body = re.sub(r'<svg[^>]*viewBox="([^"]*)"[^>]*>', self._opening, body, count=1)
+        for name, value in COLOURS.items():
+            body = body.replace(value, f"var(--{name})")
+        return body.strip()
+
+    def _opening(self, found: re.Match[str]) -> str:
+        return f'<svg viewBox="{found[1]}" role="img" aria-label="{escape(self.title)}">'
+
+    def save(self, path: Path) -> None:
+        """Write ``path.svg`` and ``path.png``."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for suffix, content in ((".svg", self.svg.encode()), (".png", self.png)):
+            with write_beside(path.with_name(path.name + suffix)) as fresh:
+                fresh.write_bytes(content)
+
+
+@dataclass(frozen=True)
+class Point:
+    """A value with what it may vary by.
+
+    Attributes:
+        x: place on the axis.
+        y: the value.
+        low: lower end of its bar.
+        high: upper end.
+    """
+
+    x: float
+    y: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Series:
+    """Points of one name.
+
+    Attributes:
+        name: in the legend.
+        colour: one of `COLOURS`.
+        points: by x.
+    """
+
+    name: str
+    colour: str
+    points: tuple[Point, ...]
+
+
+def curves(
+    series: Sequence[Series],
+    *,
+    title: str,
+    x: str,
+    y: str,
+    ticks: Sequence[tuple[float, str]],
+    logarithmic: bool = False,
+    level: tuple[str, float] | None = None,
+) -> Drawing:
+    """A line with bars for each series.
 
     Args:
-        rows: name, value, lower and upper end; fractions, shown in per cent.
-        title: told to those who cannot see the figure.
+        series: what to draw; the first lies on top.
+        title: what the figure shows.
+        x: name of the axis.
+        y: name of the axis.
+        ticks: places on the x axis and what stands there.
+        logarithmic: the x axis.
+        level: name and height of a line across.
     """
-    low = math.floor(10 * min(row[2] for row in rows)) / 10
-    high = math.ceil(10 * max(row[3] for row in rows)) / 10
-    high = high if high > low else low + 0.1
+    with _drawing(title, 4.2) as (figure, axes, done):
+        for rank, one in enumerate(series):
+            ys = [point.y for point in one.points]
+            ends = [
+                [p.y - p.low for p in one.points],
+                [p.high - p.y for p in one.points],
+            ]
+            axes.errorbar(
+                [point.x for point in one.points],
+                ys,
+                yerr=ends,
+                color=COLOURS[one.colour],
+                marker=MARKERS[rank % len(MARKERS)],
+                markersize=5,
+                linewidth=1.6,
+                elinewidth=1,
+                capsize=3,
+                linestyle="--" if one.colour == "base" else "-",
+                label=one.name,
+                zorder=3 + (len(series) - rank) / len(series),
+            )
+        if level:
+            axes.axhline(level[1], color=COLOURS["base"], linestyle="--", linewidth=1.2, label=level[0], zorder=2)
+        if logarithmic:
+            axes.set_xscale("log")
+            axes.minorticks_off()
+        axes.set_xticks([place for place, _ in ticks], [text for _, text in ticks])
+        axes.set_xlabel(x)
+        axes.set_ylabel(y)
+        _legend(figure, axes)
+        return done()
 
-    def x(value: float) -> float:
-        return LEFT + (WIDTH - LEFT - RIGHT) * (value - low) / (high - low)
 
-    bottom = 8 + LINE * len(rows)
-    parts = []
-    for tenth in range(round(10 * low), round(10 * high) + 1):
-        at = x(tenth / 10)
-        parts.append(f'<line class="grid" x1="{at:.1f}" x2="{at:.1f}" y1="4" y2="{bottom}"/>')
-        parts.append(f'<text class="tick" x="{at:.1f}" y="{bottom + 18}" text-anchor="middle">{10 * tenth}</text>')
-    for i, (name, value, start, end) in enumerate(rows):
-        y = 8 + LINE * (i + 0.5)
-        group = "first" if i == 0 else "other"
-        parts.append(
-            f'<g class="{group}"><text x="{LEFT - 14}" y="{y + 4}" text-anchor="end">{escape(name)}</text>'
-            f'<line class="whisker" x1="{x(start):.1f}" x2="{x(end):.1f}" y1="{y}" y2="{y}"/>'
-            f'<circle class="dot" cx="{x(value):.1f}" cy="{y}" r="6"/>'
-            f"<title>{escape(name)}: {100 * value:.2f} ({100 * start:.2f} to {100 * end:.2f})</title></g>"
-        )
-    return _figure(parts, bottom + 26, title)
+def intervals(rows: Sequence[tuple[str, str, Point]], *, title: str, x: str) -> Drawing:
+    """A dot with its interval for each row.
+
+    Args:
+        rows: name, colour, and the point, whose y is the value; its x means nothing.
+        title: what the figure shows.
+        x: name of the axis.
+    """
+    with _drawing(title, 0.75 + 0.34 * len(rows)) as (_, axes, done):
+        for place, (_, colour, point) in enumerate(rows):
+            axes.plot([point.low, point.high], [place, place], color=COLOURS[colour], linewidth=3, alpha=0.5)
+            axes.plot([point.y], [place], "o", color=COLOURS[colour], markersize=8)
+        _rows(axes, [name for name, _, _ in rows])
+        axes.set_xlabel(x)
+        return done()
 
 
-def bars(rows: Sequence[tuple[str, Mapping[str, int]]], *, title: str) -> str:
+def stacks(rows: Sequence[tuple[str, Mapping[str, float]]], *, title: str, x: str) -> Drawing:
     """A bar for each row, made of parts of the same names in the same order, with their numbers.
 
     Args:
         rows: name, and number by part.
-        title: told to those who cannot see the figure.
+        title: what the figure shows.
+        x: name of the axis.
     """
-    most = max(1, *(sum(parts.values()) for _, parts in rows))
-    scale = (WIDTH - LEFT - RIGHT - 20) / most
-    drawn = []
-    for i, (name, counts) in enumerate(rows):
-        y, at = 4 + LINE * i, float(LEFT)
-        drawn.append(f'<text x="{LEFT - 14}" y="{y + 18}" text-anchor="end">{escape(name)}</text>')
-        for number, (part, many) in enumerate(counts.items()):
-            if not many:
-                continue
-            width = many * scale
-            drawn.append(f'<g><rect class="c{number}" x="{at:.1f}" y="{y}" width="{width:.1f}" height="24"/>')
-            if width > 9 * len(str(many)):
-                drawn.append(
-                    f'<text class="on" x="{at + width / 2:.1f}" y="{y + 17}" text-anchor="middle">{many}</text>'
-                )
-            drawn.append(f"<title>{escape(name)}: {escape(part)}: {many}</title></g>")
-            at += width
-        drawn.append(f'<text class="tick" x="{at + 8:.1f}" y="{y + 17}">{sum(counts.values())}</text>')
-    return _figure(drawn, 4 + LINE * len(rows), title)
+    with _drawing(title, 1.15 + 0.34 * len(rows)) as (figure, axes, done):
+        most = max(1.0, *(sum(parts.values()) for _, parts in rows))
+        left = [0.0] * len(rows)
+        for number, part in enumerate(rows[0][1]):
+            values = [parts[part] for _, parts in rows]
+            axes.barh(range(len(rows)), values, left=left, height=0.7, color=COLOURS[f"c{number % 8}"], label=part)
+            for place, value in enumerate(values):
+                if value > 0.04 * most:
+                    axes.text(
+                        left[place] + value / 2,
+                        place,
+                        f"{value:.0f}",
+                        ha="center",
+                        va="center_baseline",
+                        color=COLOURS["card"],
+                        fontsize=8,
+                    )
+            left = [a + b for a, b in zip(left, values, strict=True)]
+        _rows(axes, [name for name, _ in rows])
+        axes.set_xlabel(x)
+        _legend(figure, axes)
+        return done()
 
 
-def _figure(parts: Sequence[str], height: float, title: str) -> str:
-    body = "\n".join(parts)
-    return f'<svg viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="{escape(title)}">\n{body}\n</svg>'
+def bars(groups: Sequence[str], rows: Sequence[tuple[str, str, Sequence[float]]], *, title: str, y: str) -> Drawing:
+    """Bars side by side in groups.
+
+    Args:
+        groups: what stands below.
+        rows: name, colour, and a value for each group.
+        title: what the figure shows.
+        y: name of the axis.
+    """
+    with _drawing(title, 3.6) as (figure, axes, done):
+        width = 0.82 / max(1, len(rows))
+        for number, (name, colour, values) in enumerate(rows):
+            places = [group + (number - (len(rows) - 1) / 2) * width for group in range(len(groups))]
+            axes.bar(places, values, width=0.92 * width, color=COLOURS[colour], label=name)
+        steep = sum(map(len, groups)) > 80
+        axes.set_xticks(range(len(groups)), groups, rotation=30 if steep else 0, ha="right" if steep else "center")
+        axes.grid(visible=False, axis="x")
+        axes.tick_params(axis="x", length=0)
+        axes.set_ylabel(y)
+        _legend(figure, axes)
+        return done()
+
+
+def venn(panels: Sequence[tuple[str, tuple[float, float, float]]], *, names: tuple[str, str], title: str) -> Drawing:
+    """Two overlapping circles for each panel, with areas as their numbers.
+
+    Args:
+        panels: name, and how many the first alone, both, and the second alone have.
+        names: of the two.
+        title: what the figure shows.
+    """
+    from matplotlib.patches import Circle
+
+    with _drawing(title, 3.0, columns=len(panels)) as (figure, axes, done):
+        for panel, (name, (first, both, second)) in zip(axes, panels, strict=True):
+            radii = [
+                math.sqrt(max(total, 1e-9) / max(first + both, both + second, 1))
+                for total in (first + both, both + second)
+            ]
+            gap = _distance(radii[0], radii[1], both / max(first + both, both + second, 1) * math.pi)
+            centres = -gap / 2, gap / 2
+            for centre, radius, colour in zip(centres, radii, ("base", "c0"), strict=True):
+                panel.add_patch(Circle((centre, 0), radius, facecolor=COLOURS[colour], alpha=0.45, linewidth=0))
+                panel.add_patch(Circle((centre, 0), radius, fill=False, edgecolor=COLOURS[colour], linewidth=1.5))
+            left, right = centres[0] - radii[0], centres[1] + radii[1]
+            inner = max(centres[1] - radii[1], left), min(centres[0] + radii[0], right)
+            places = ((left + inner[0]) / 2, first, -1), (sum(inner) / 2, both, 0), ((inner[1] + right) / 2, second, 1)
+            for at, number, side in places:
+                narrow = (inner[0] - left, inner[1] - inner[0], right - inner[1])[side + 1] < 0.3
+                height = -1.18 if narrow and side else 0
+                panel.text(at, height, f"{number:.0f}", ha="center", va="center_baseline", color=COLOURS["ink"])
+            panel.set(xlim=(-2.05, 2.05), ylim=(-1.35, 1.15), aspect="equal", title=name)
+            panel.axis("off")
+        handles = [Circle((0, 0), 1, facecolor=COLOURS[colour], alpha=0.6) for colour in ("base", "c0")]
+        figure.legend(handles, names, loc="outside lower center", ncols=2, frameon=False)
+        return done()
+
+
+def _distance(first: float, second: float, area: float) -> float:
+    """How far apart the centres of two circles lie whose overlap has this area."""
+    from scipy.optimize import brentq
+
+    near, far = abs(first - second), first + second
+    if area <= 0:
+        return far
+    if area >= math.pi * min(first, second) ** 2 * (1 - 1e-9):
+        return near
+    return float(brentq(lambda gap: _lens(first, second, gap) - area, near + 1e-9, far - 1e-9))
+
+
+def _lens(first: float, second: float, gap: float) -> float:
+    """Area that two circles at a distance share."""
+
+    def angle(a: float, b: float) -> float:
+        return 2 * math.acos(max(-1.0, min(1.0, (gap * gap + a * a - b * b) / (2 * gap * a))))
+
+    def segment(radius: float, theta: float) -> float:
+        return radius * radius * (theta - math.sin(theta)) / 2
+
+    return segment(first, angle(first, second)) + segment(second, angle(second, first))
+
+
+def _rows(axes: Axes, names: Sequence[str]) -> None:
+    """Names down the left side, the first on top."""
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(visible=False, axis="y")
+
+
+def _legend(figure: Figure, axes: Axes) -> None:
+    handles, labels = axes.get_legend_handles_labels()
+    if len(labels) > 1:
+        columns = max(1, min(4, int(100 / (8 + max(map(len, labels))))))
+        figure.legend(handles, labels, loc="outside upper left", ncols=columns, frameon=False)
+
+
+@contextmanager
+def _drawing(title: str, height: float, *, columns: int = 1) -> Iterator[tuple[Figure, Any, Callable[[], Drawing]]]:
+    """A figure in our style with its axes, and what makes a drawing of it."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    with rc_context(_style()), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        axes = figure.subplots(1, columns)
+
+        def done() -> Drawing:
+            svg, png = io.StringIO(), io.BytesIO()
+            figure.savefig(svg, format="svg", metadata={"Date": None, "Title": title})
+            figure.savefig(png, format="png", dpi=200)
+            return Drawing(title, svg.getvalue(), png.getvalue())
+
+        yield figure, axes, done
+
+
+@cache
+def _style() -> Any:
+    from matplotlib.font_manager import get_font_names
+
+    installed = set(get_font_names())
+    return {
+        "axes.edgecolor": COLOURS["soft"],
+        "axes.facecolor": "none",
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "axes.labelcolor": COLOURS["soft"],
+        "axes.labelsize": 9,
+        "axes.spines.right": False,
+        "axes.spines.top": False,
+        "axes.titlesize": 10,
+        "figure.facecolor": COLOURS["card"],
+        "font.family": [font for font in _FONTS if font in installed],
+        "font.size": 9.5,
+        "grid.color": COLOURS["line"],
+        "grid.linewidth": 0.8,
+        "savefig.facecolor": COLOURS["card"],
+        "svg.fonttype": "none",
+        "svg.hashsalt": "transfuse",
+        "text.color": COLOURS["ink"],
+        "text.parse_math": False,
+        "xtick.color": COLOURS["soft"],
+        "ytick.color": COLOURS["soft"],
+        "ytick.labelcolor": COLOURS["ink"],
+        "xtick.labelcolor": COLOURS["ink"],
+    }

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["AVERAGES", "METRICS", "Comparison", "Interval", "compare", "holm", "interval"]
+__all__ = ["AVERAGES", "METRICS", "Difference", "Interval", "compare", "holm", "interval"]
 
 AVERAGES = ("micro", "macro")
 """How labels are averaged, as the docstring of `transfuse.score` defines it."""
@@ -68,7 +68,7 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class Difference:
     """System minus baseline.
 
     Attributes:
@@ -81,6 +81,7 @@ class Comparison:
         p_randomisation: two-sided p-value of approximate randomisation: the one to report.
         level: confidence level of the interval.
         resamples: how many, for each of the two tests.
+        runs: of either system.
     """
 
     system: float
@@ -92,6 +93,7 @@ class Comparison:
     p_randomisation: float
     level: float
     resamples: int
+    runs: int
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON holds it."""
@@ -149,7 +151,7 @@ def compare(
     level: float = 0.95,
     resamples: int = 5000,
     seed: int = 0,
-) -> Comparison:
+) -> Difference:
     """Paired bootstrap and approximate randomisation between two systems on the same documents.
 
     Args:
@@ -190,7 +192,7 @@ def compare(
     exchange = np.hstack([rows[:, half:] - rows[:, :half], rows[:, :half] - rows[:, half:]])
     exchanged = np.concatenate([gap(total + n @ exchange) for n in _exchanges(rng, times, resamples)])
     low, high = _percentiles(drawn, level)
-    return Comparison(
+    return Difference(
         float(value(total, slice(half))[0]),
         float(value(total, slice(half, None))[0]),
         difference,
@@ -200,6 +202,7 @@ def compare(
         _p_value(exchanged, difference),
         level,
         resamples,
+        len(ours),
     )
 
 

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from transfuse.cli import corpora, demo, documents, reporting, settings, silver, tagging, training
+from transfuse.cli import comparing, corpora, demo, documents, reporting, reproducing, settings, silver, tagging, training
 from transfuse.cli.console import epilog
 from transfuse.text import TransfuseError
 
@@ -33,7 +33,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for module in (demo, training, settings, reporting, tagging, documents, corpora, silver):
+for module in (demo, training, comparing, reproducing, settings, reporting, tagging, documents, corpora, silver):
     module.register(app)
 
 

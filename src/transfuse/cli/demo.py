@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from transfuse.cli.console import epilog, note, print_json, use_threads
-from transfuse.cli.reporting import show_tables
+from transfuse.cli.reporting import show_summary
 from transfuse.text import ConfigError
 
 __all__ = ["demo", "register"]
@@ -49,8 +49,9 @@ def demo(
     use_threads(1)
     from transfuse.cli.training import perform
     from transfuse.recipe import make_recipe
-    from transfuse.report import write_report
+    from transfuse.report import report_json, write_report
     from transfuse.results import read_run
+    from transfuse.summary import entries_of, summarise
 
     runs = []
     for tag in ("en", "zh") if language == "both" else (language,):
@@ -62,9 +63,10 @@ def demo(
             folder = output / "runs" / f"{tag}-{method}-{recipe.hash}"
             perform(recipe, folder, label=f"{TARGET}{suffix}, {method}: ")
             runs.append(read_run(folder))
-    tables = write_report(output, runs, title="Transfer between departments")
+    summary = summarise(entries_of(runs))
+    write_report(output, summary, title="Transfer between departments")
     if as_json:
-        print_json([table.to_dict() for table in tables])
+        print_json(report_json(summary))
     else:
-        show_tables(tables)
+        show_summary(summary)
     note(f"report: {output / 'report.html'}")

@@ -16,7 +16,7 @@ from transfuse.text import ConfigError, Document
 if TYPE_CHECKING:
     from transfuse.losses import Losses
     from transfuse.score import Scores
-    from transfuse.significance import Comparison, Interval
+    from transfuse.significance import Difference, Interval
 
 __all__ = ["FROM", "convert", "guard_inputs", "open_input", "output_format", "register", "score", "target_of"]
 
@@ -233,11 +233,11 @@ def _rates(rates: Any) -> tuple[str, str, str]:
     return percent(rates.precision), percent(rates.recall), percent(rates.f1)
 
 
-def _range(interval: Interval | Comparison) -> str:
+def _range(interval: Interval | Difference) -> str:
     return f"{percent(interval.low)} to {percent(interval.high)}"
 
 
-def _show_test(test: Comparison, kind: str, ours: str, theirs: str) -> None:
+def _show_test(test: Difference, kind: str, ours: str, theirs: str) -> None:
     columns = [("", "left"), ("", "right")]
     rows = [
         (ours, percent(test.system)),

@@ -10,9 +10,10 @@ import typer
 from transfuse.cli.console import epilog, note, print_json, say, show_table
 
 if TYPE_CHECKING:
-    from transfuse.results import Table
+    from transfuse.grids import Grid
+    from transfuse.tables import Summary
 
-__all__ = ["register", "report", "show_tables"]
+__all__ = ["register", "report", "show_summary"]
 
 
 def register(app: typer.Typer) -> None:
@@ -32,26 +33,34 @@ def report(
 
     Runs are in one table when they share target and share, and in one row when they differ in nothing but the seed.
     """
-    from transfuse.report import write_report
+    from transfuse.report import report_json, write_report
     from transfuse.results import find_runs
+    from transfuse.summary import entries_of, summarise
 
-    runs = [run for folder in folders for run in find_runs(folder)]
+    summary = summarise(entries_of([run for folder in folders for run in find_runs(folder)]))
     place = output or folders[0]
-    tables = write_report(place, runs, title=title)
+    write_report(place, summary, title=title)
     if as_json:
-        print_json([table.to_dict() for table in tables])
+        print_json(report_json(summary))
     else:
-        show_tables(tables)
+        show_summary(summary)
     note(f"report: {place / 'report.html'}")
 
 
-def show_tables(tables: list[Table]) -> None:
-    """Print tables of runs."""
-    from transfuse.report import HEADS, table_rows
+def show_summary(summary: Summary) -> None:
+    """Print tables of runs, means over tasks, and what they say."""
+    from transfuse.grids import FEW, average_grid, main_grid, verdicts
 
-    for table in tables:
-        labelled = table.rows[0].runs[0].data["labelled"]
-        title = f"{table.corpus.name}: {labelled} labelled documents, {len(table.corpus.test)} for testing"
-        columns = [(head, "left" if i == 0 else "right") for i, head in enumerate(HEADS)]
-        show_table(title, columns, table_rows(table))
-    say("Scores in per cent; difference to target-only, p by approximate randomisation.")
+    for table in summary.tables:
+        title = f"{table.task}: {table.facts['labelled']} labelled documents, {table.documents} for testing"
+        _show(title, main_grid(table, FEW))
+    for share in dict.fromkeys(average.share for average in summary.averages):
+        _show(f"Means over tasks at {100 * share:g} %", average_grid([a for a in summary.averages if a.share == share]))
+    for sentence in verdicts(summary):
+        say(sentence)
+    say(f"Scores in per cent; gain over {summary.baseline}, p by approximate randomisation.")
+
+
+def _show(title: str, grid: Grid) -> None:
+    heads, rows = grid
+    show_table(title, [(head, "left" if head in {"method", "verdict"} else "right") for head in heads], rows)

@@ -1,0 +1,184 @@
+"""``transfuse compare``: methods over tasks, shares and seeds, with a report."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from transfuse.cli.console import count, epilog, note, print_json, use_threads, watching
+from transfuse.cli.reporting import show_summary
+from transfuse.text import ConfigError
+
+if TYPE_CHECKING:
+    from transfuse.cells import Event, Failure
+    from transfuse.comparison import Cell, Comparison
+    from transfuse.tables import Summary
+
+__all__ = ["compare", "perform", "register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command(
+        epilog=epilog(
+            "transfuse compare --target ncbi-disease --source bc5cdr-disease --methods retrain,joint --out comparison",
+            "transfuse compare --target notes/ --source ncbi-disease --shares 0.05,0.1,1 --seeds 5 --out comparison",
+            "transfuse compare comparison.toml --out comparison --jobs 2 --set compare.seeds=[0,1,2]",
+        )
+    )(compare)
+
+
+def compare(
+    output: Annotated[Path, typer.Option("--out", metavar="DIR", help="Runs, records and report go here.")],
+    recipe: Annotated[
+        str, typer.Argument(metavar="[RECIPE]", help="A comparison in a file, or a shipped one by its name.")
+    ] = "",
+    target: Annotated[list[str], typer.Option(metavar="CORPUS", help="What to learn; again for a task more.")] = [],  # noqa: B006
+    source: Annotated[
+        list[str], typer.Option(metavar="CORPUS", help="What to transfer from; again for more, in order.")
+    ] = [],  # noqa: B006
+    methods: Annotated[str, typer.Option(metavar="A,B", help="Methods beside target-only and crfsuite; retrain.")] = "",
+    shares: Annotated[
+        str, typer.Option(metavar="A,B", help="Shares of the target's training documents that keep their labels; 1.")
+    ] = "",
+    seeds: Annotated[int, typer.Option(min=0, help="How many, from 0; 3.")] = 0,
+    changes: Annotated[
+        list[str],
+        typer.Option("--set", metavar="A.B=C", help="One setting: method.training.epochs=3 for all that have it."),
+    ] = [],  # noqa: B006
+    jobs: Annotated[int, typer.Option(min=0, help="Processes, of one thread each; 0 only reports what is done.")] = 1,
+    device: Annotated[str, typer.Option(help="Where torch computes: cpu, cuda, cuda:1.")] = "cpu",
+    bundles: Annotated[
+        bool, typer.Option(help="Keep each run's tagger; without them a run takes little space.")
+    ] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Compare methods: every run in a folder of its own, and a report with tests, verdicts and figures.
+
+    target-only and crfsuite are always compared. A killed comparison goes on with the same command; what is finished
+    is never run again, so that seeds, shares and methods can be added later. Leaves with 1 where a run failed.
+    """
+    use_threads(1)
+    from transfuse.comparison import load_comparison, make_comparison
+    from transfuse.recipe import find_recipe, override
+
+    if recipe:
+        for name, value in (
+            ("target", target),
+            ("source", source),
+            ("methods", methods),
+            ("shares", shares),
+            ("seeds", seeds),
+        ):
+            if value:
+                raise ConfigError(f"--{name}: the recipe says it; change it there or with --set")
+        comparison = load_comparison(find_recipe(recipe), changes=changes)
+    elif target:
+        plan: dict[str, Any] = {"tasks": [{"target": name, "sources": source} for name in target]}
+        plan["methods"] = _listed(methods) or (["retrain"] if source else [])
+        plan["shares"] = [_share(share) for share in _listed(shares)] or [1.0]
+        plan["seeds"] = list(range(seeds or 3))
+        comparison = make_comparison(override({"compare": plan}, changes))
+    else:
+        raise ConfigError("nothing to compare: name a recipe, or --target and --source")
+    summary, failures = perform(comparison, output, jobs=jobs, device=device, keep=bundles)
+    if as_json:
+        from transfuse.report import report_json
+
+        print_json(report_json(summary))
+    else:
+        show_summary(summary)
+    note(f"report: {output / 'report.html'}")
+    for failure in failures:
+        note(f"failed: {_name(failure.cell)}: {failure.reason}")
+    if failures:
+        raise typer.Exit(1)
+
+
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _share(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ConfigError(f"--shares: {text} is no number; write them as 0.05,0.1,1") from None
+
+
+def perform(
+    comparison: Comparison,
+    folder: Path,
+    *,
+    records: Path | None = None,
+    jobs: int = 1,
+    device: str = "cpu",
+    keep: bool = True,
+    title: str = "",
+) -> tuple[Summary, list[Failure]]:
+    """Run what is not finished of a comparison, under a progress bar, and write the report of what is.
+
+    Args:
+        comparison: what to compare.
+        folder: for runs and report.
+        records: folder for records; ``records`` in the former unless given.
+        jobs: processes at a time; with 0 nothing is run.
+        device: torch device.
+        keep: leave each run's tagger in its folder.
+        title: of the report; what is compared unless given.
+
+    Raises:
+        DataError: nothing is finished, so that there is nothing to report.
+    """
+    from transfuse.cells import comparison_entries, find_records, pending_cells, run_cells
+    from transfuse.report import write_report
+    from transfuse.summary import summarise
+
+    records = records or folder / "records"
+    cells = list(comparison.cells())
+    pending = pending_cells(cells, find_records(cells, records))
+    failures: list[Failure] = []
+    if jobs and pending:
+        with _watching(len({c.recipe.hash for c in cells}), len(pending)) as watch:
+            failures = run_cells(pending, folder, records=records, jobs=jobs, device=device, keep=keep, watch=watch)
+    entries = comparison_entries(comparison, find_records(cells, records), folder)
+    summary = summarise(entries, published=comparison.published_f1)
+    missing = len(pending_cells(cells, find_records(cells, records)))
+    write_report(folder, summary, title=title or comparison.title, missing=missing)
+    return summary, failures
+
+
+@contextmanager
+def _watching(total: int, pending: int) -> Iterator[Callable[[Event], None]]:
+    """One bar over all cells, which says what runs now; what is done or failed stays as a line."""
+    done = total - pending
+    if done:
+        note(f"{count(done, 'cell')} of {total} finished before")
+    running: dict[str, tuple[str, float]] = {}
+    terminal = sys.stderr.isatty()
+    with watching("starting") if terminal else nullcontext(lambda text, share: None) as show:
+
+        def watch(event: Event) -> None:
+            nonlocal done
+            name = _name(event.cell)
+            if event.kind in {"starts", "goes on"}:
+                running[name] = event.text, event.share
+            elif event.kind == "warns":
+                note(f"warning: {name}: {event.text}")
+            else:
+                running.pop(name)
+                done += 1
+                note(f"[{done}/{total}] {name}: {event.text}")
+            now = "; ".join(f"{cell}: {text}" if text else cell for cell, (text, _) in running.items())
+            show(f"{done}/{total} {now[:60]}", (done + sum(share for _, share in running.values())) / total)
+
+        yield watch
+
+
+def _name(cell: Cell) -> str:
+    return f"{cell.variant.name} on {cell.task.name}, {100 * cell.share:g} %, seed {cell.seed}"

@@ -1,0 +1,203 @@
+"""The figures of a summary: which there are, and of what. Only the overlap of two systems needs their predictions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from transfuse import plots
+from transfuse.examples import Evidence
+from transfuse.plots import Drawing, Point, Series
+from transfuse.tables import Row, Summary, Table
+
+__all__ = ["Illustration", "across_shares", "of_sweeps", "of_table", "slug"]
+
+_MOST_BARS = 5
+"""Bars side by side; with more rows than that, those that were best on dev."""
+
+
+@dataclass(frozen=True)
+class Illustration:
+    """A drawing and what is said of it.
+
+    Attributes:
+        name: of its files.
+        caption: what is to be seen.
+        drawing: the figure.
+    """
+
+    name: str
+    caption: str
+    drawing: Drawing
+
+
+def slug(*parts: object) -> str:
+    """A file name of some words."""
+    return "-".join(re.sub(r"[^\w.]+", "-", str(part)).strip("-.").lower() for part in parts)
+
+
+def _colours(names: Iterable[str], baseline: str) -> dict[str, str]:
+    others = [name for name in dict.fromkeys(names) if name != baseline]
+    return {baseline: "base"} | {name: f"c{i % 8}" for i, name in enumerate(others)}
+
+
+def across_shares(summary: Summary) -> Iterator[tuple[str, list[Illustration]]]:
+    """For each task with several shares its learning curves, and gain against the number of annotations."""
+    for task, tables in summary.tasks.items():
+        if len(tables) > 1:
+            yield task, [_learning(summary, task, tables), _gains(summary, task, tables)]
+
+
+def _unswept(tables: Sequence[Table]) -> list[str]:
+    return list(dict.fromkeys(row.name for table in tables for row in table.rows if not row.swept))
+
+
+def _learning(summary: Summary, task: str, tables: Sequence[Table]) -> Illustration:
+    names = _unswept(tables)
+    colours = _colours(names, summary.baseline)
+    series = []
+    for name in names:
+        points = [_mean(100 * table.share, row) for table in tables if (row := table.row(name))]
+        series.append(Series(name, colours[name], tuple(points)))
+    drawing = plots.curves(
+        series,
+        title=f"Learning curves on {task}",
+        x="labelled share of the target's training documents, %",
+        y="strict F1, %",
+        ticks=[(100 * table.share, f"{100 * table.share:g}") for table in tables],
+        logarithmic=True,
+    )
+    caption = "Strict micro F1 on the test split against the labelled share; bars: standard deviation over seeds."
+    return Illustration(slug(task, "learning-curves"), caption, drawing)
+
+
+def _mean(x: float, row: Row) -> Point:
+    mean, deviation = 100 * row.mean(), 100 * (row.deviation or 0)
+    return Point(x, mean, mean - deviation, mean + deviation)
+
+
+def _gains(summary: Summary, task: str, tables: Sequence[Table]) -> Illustration:
+    names = [name for name in _unswept(tables) if name != summary.baseline]
+    colours = _colours(_unswept(tables), summary.baseline)
+    series = []
+    for name in names:
+        rows = [row for table in tables if (row := table.row(name)) and row.test]
+        points = [
+            Point(row.annotations, 100 * row.test.difference, 100 * row.test.low, 100 * row.test.high)
+            for row in rows
+            if row.test
+        ]
+        series.append(Series(name, colours[name], tuple(points)))
+    ticks = [table.rows[0].annotations for table in tables]
+    drawing = plots.curves(
+        [one for one in series if one.points],
+        title=f"Gain on {task} by number of annotations",
+        x="labelled mentions of the target",
+        y="gain in strict F1, points",
+        ticks=[(place, f"{place:,.0f}") for place in ticks],
+        logarithmic=min(ticks) > 0,
+        level=(summary.baseline, 0.0),
+    )
+    caption = f"Gain over {summary.baseline} against the number of labelled mentions; bars: 95 % interval."
+    return Illustration(slug(task, "gains"), caption, drawing)
+
+
+def of_sweeps(summary: Summary) -> list[Illustration]:
+    """For each swept setting and share F1 against its value, a line for each task."""
+    found: dict[tuple[str, float], dict[str, list[Row]]] = {}
+    for table in summary.tables:
+        for row in table.rows:
+            if row.swept:
+                found.setdefault((row.swept[0], table.share), {}).setdefault(table.task, []).append(row)
+    return [_sweep(summary, path, share, tasks) for (path, share), tasks in found.items()]
+
+
+def _sweep(summary: Summary, path: str, share: float, tasks: dict[str, list[Row]]) -> Illustration:
+    values = list(dict.fromkeys(row.swept[1] for rows in tasks.values() for row in rows if row.swept))
+    colours = _colours(tasks, "")
+    series = [
+        Series(task, colours[task], tuple(_mean(values.index(row.swept[1]), row) for row in rows if row.swept))
+        for task, rows in tasks.items()
+    ]
+    base = [t.row(summary.baseline) for t in summary.tables if t.share == share and t.task in tasks]
+    level = (summary.baseline, 100 * base[0].mean()) if len(base) == 1 and base[0] else None
+    drawing = plots.curves(
+        series,
+        title=f"{path} at {100 * share:g} %",
+        x=path,
+        y="strict F1, %",
+        ticks=[(place, str(value)) for place, value in enumerate(values)],
+        level=level,
+    )
+    caption = f"Strict micro F1 against {path} at {100 * share:g} % labelled; bars: standard deviation over seeds."
+    return Illustration(slug("sweep", path, f"{100 * share:g}"), caption, drawing)
+
+
+def of_table(summary: Summary, table: Table, evidence: Evidence | None) -> list[Illustration]:
+    """Intervals, F1 by type, seen and unseen mentions, errors by kind, and how two systems' outcomes overlap."""
+    rows = [row for row in table.rows if not row.swept] or list(table.rows)
+    colours = _colours((row.name for row in rows), summary.baseline)
+    few = _few(rows, summary.baseline)
+    place = slug(table.task, f"{100 * table.share:g}")
+    at = f"{table.task} at {100 * table.share:g} %"
+    found = [_intervals(rows, colours, place, at)]
+    if len(table.rows[0].types()) > 1:
+        found.append(_types(few, colours, place, at))
+    found += [_mentions(few, colours, place, at), _errors(few, place, at)]
+    if evidence:
+        found.append(_venn(evidence, place, at))
+    return found
+
+
+def _few(rows: Sequence[Row], baseline: str) -> list[Row]:
+    if len(rows) <= _MOST_BARS:
+        return list(rows)
+    others = sorted((row for row in rows if row.name != baseline), key=lambda row: -row.mean("dev"))
+    kept = {row.name for row in others[: _MOST_BARS - 1]} | {baseline}
+    return [row for row in rows if row.name in kept]
+
+
+def _intervals(rows: Sequence[Row], colours: dict[str, str], place: str, at: str) -> Illustration:
+    points = [
+        (row.name, colours[row.name], Point(0, 100 * row.mean(), 100 * row.interval.low, 100 * row.interval.high))
+        for row in rows
+    ]
+    drawing = plots.intervals(points, title=f"Strict F1 on {at}", x="strict F1, %")
+    return Illustration(f"{place}-intervals", "Strict micro F1 on the test split, with its 95 % interval.", drawing)
+
+
+def _types(rows: Sequence[Row], colours: dict[str, str], place: str, at: str) -> Illustration:
+    labels = list(rows[0].types())
+    bars = [(row.name, colours[row.name], [100 * row.types()[label] for label in labels]) for row in rows]
+    drawing = plots.bars(labels, bars, title=f"F1 by type on {at}", y="strict F1, %")
+    return Illustration(f"{place}-types", "Strict F1 by type: means over seeds.", drawing)
+
+
+def _mentions(rows: Sequence[Row], colours: dict[str, str], place: str, at: str) -> Illustration:
+    gold = {part: counts.gold // len(rows[0].entries) for part, counts in rows[0].mentions().items()}
+    bars = [(row.name, colours[row.name], [100 * counts.recall for counts in row.mentions().values()]) for row in rows]
+    groups = [f"{part}, about {number:,}" for part, number in gold.items()]
+    drawing = plots.bars(groups, bars, title=f"Recall of seen and unseen mentions on {at}", y="recall, %")
+    caption = "Recall of test mentions that stand in the labelled training documents (seen), and of those that do not."
+    return Illustration(f"{place}-mentions", caption, drawing)
+
+
+def _errors(rows: Sequence[Row], place: str, at: str) -> Illustration:
+    drawing = plots.stacks([(row.name, row.errors()) for row in rows], title=f"Errors on {at}", x="errors")
+    caption = (
+        "Errors by kind: means over seeds. Boundary: right type, overlapping. Type: same span, wrong type. Missed: "
+        "nothing was found there. Spurious: nothing is there."
+    )
+    return Illustration(f"{place}-errors", caption, drawing)
+
+
+def _venn(evidence: Evidence, place: str, at: str) -> Illustration:
+    names = {"tp": "true positives", "fn": "false negatives", "fp": "false positives"}
+    overlap = evidence.overlap()
+    panels = [
+        (text, (overlap[key]["first"], overlap[key]["both"], overlap[key]["second"])) for key, text in names.items()
+    ]
+    drawing = plots.venn(panels, names=(evidence.first, evidence.other), title=f"Overlap of outcomes on {at}")
+    caption = f"What {evidence.first} and {evidence.other} (the best on dev) have in common: by the first seed."
+    return Illustration(f"{place}-overlap", caption, drawing)

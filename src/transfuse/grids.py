@@ -1,0 +1,231 @@
+"""A summary in words and cells, as the command line prints and reports hold them; scores in per cent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import tomli_w
+
+from transfuse.records import Record
+from transfuse.tables import Average, Row, Summary, Table
+
+__all__ = [
+    "FEW",
+    "Grid",
+    "average_grid",
+    "data_grid",
+    "lead",
+    "main_grid",
+    "notes",
+    "runs_grid",
+    "settings",
+    "types_grid",
+    "verdicts",
+]
+
+Grid = tuple[list[str], list[list[str]]]
+"""Heads, and the cells below them."""
+
+T = TypeVar("T")
+
+FEW = ("method", "strict F1", "gain", "p", "verdict", "source epochs", "CPU s")
+"""Columns of the main grid that go into 100 characters."""
+
+
+def main_grid(table: Table, only: Sequence[str] = ()) -> Grid:
+    """A table's rows; columns in which there is nothing are left out.
+
+    Args:
+        table: what to show.
+        only: heads of the columns; all unless named.
+    """
+    columns: dict[str, Callable[[Row], str]] = {
+        "method": lambda row: row.name,
+        "strict F1": lambda row: _spread(row.mean(), row.deviation),
+        "95 % interval": lambda row: f"{_number(row.interval.low)} to {_number(row.interval.high)}",
+        "gain": _gain,
+        "p": lambda row: _chance(row.p),
+        "verdict": lambda row: row.verdict.word,
+        "error reduction": lambda row: _number(row.error_reduction, "+.1f"),
+        "relaxed F1": lambda row: _number(row.mean(kind="relaxed")),
+        "dev F1": lambda row: _number(row.mean("dev")),
+        "source epochs": lambda row: _number(row.source_epochs, ".1f", 1),
+        "source F1 before": lambda row: _number(row.source_before),
+        "source F1 after": lambda row: _number(row.source_after),
+        "CPU s": lambda row: _number(row.cpu_seconds, ".1f", 1),
+        "published": lambda row: _number(row.published),
+    }
+    return _grid({head: columns[head] for head in only or columns}, table.rows)
+
+
+def average_grid(averages: Sequence[Average]) -> Grid:
+    """Variants over tasks; deviations are those between tasks."""
+    columns: dict[str, Callable[[Average], str]] = {
+        "method": lambda average: average.name,
+        "tasks": lambda average: str(len(average.rows)),
+        "mean strict F1": lambda average: _spread(average.mean, average.deviation),
+        "mean gain": lambda average: _spread(average.gain, average.gain_deviation, "+.2f"),
+        "error reduction": lambda average: _number(average.error_reduction, "+.1f"),
+        "helps": lambda average: str(average.count("helps")),
+        "hurts": lambda average: str(average.count("hurts")),
+        "undecided": lambda average: str(average.count("undecided")),
+        "CPU s": lambda average: _number(average.cpu_seconds, ".1f", 1),
+        "published": lambda average: _number(average.published),
+    }
+    return _grid(columns, averages)
+
+
+def types_grid(table: Table) -> Grid:
+    """By type: mentions in the test split, and the mean F1 of each row."""
+    means = {row.name: row.types() for row in table.rows}
+    counts = table.rows[0].first.types()
+    rows = [[label, f"{c.gold:,}", *(_number(mean[label]) for mean in means.values())] for label, c in counts.items()]
+    return ["type", "in test", *means], rows
+
+
+def data_grid(summary: Summary) -> Grid:
+    """Role, corpus, documents by split, what was taken out, SHA-256: each once."""
+    found: dict[tuple[str, ...], None] = {}
+    for record in _records(summary):
+        found[_corpus("target", record.data["target"], "-")] = None
+        for source in record.data["sources"]:
+            found[_corpus("source", source, f"{sum(source['removed'].values()):,}")] = None
+    return ["role", "corpus", "documents", "removed", "SHA-256"], [list(row) for row in sorted(found, reverse=True)]
+
+
+def _corpus(role: str, facts: Mapping[str, Any], removed: str) -> tuple[str, ...]:
+    splits = ", ".join(f"{name} {number:,}" for name, number in facts["documents"].items())
+    return role, facts["name"], splits, removed, facts["sha256"]
+
+
+def _records(summary: Summary) -> list[Record]:
+    return [record for table in summary.tables for row in table.rows for record in row.records]
+
+
+def runs_grid(summary: Summary) -> Grid:
+    """Every run, with its score, the rule that chose its weights, and what it ran on."""
+    rows = []
+    for table in summary.tables:
+        for row in table.rows:
+            for entry in row.entries:
+                record, machine = entry.record, entry.record.environment
+                versions = f"transfuse {machine['transfuse']}, Python {machine['python']}, torch {machine['torch']}"
+                rows.append(
+                    [
+                        f"{table.task}, {_share(table)}",
+                        row.name,
+                        str(record.seed),
+                        _number(record.micro().f1),
+                        record.selection,
+                        f"{record.cpu_seconds:.1f}",
+                        f"{versions}, {machine['device']}",
+                    ]
+                )
+    return ["task", "method", "seed", "strict F1", "chosen by", "CPU s", "run on"], rows
+
+
+def settings(summary: Summary) -> list[tuple[str, str]]:
+    """By row's name all settings of its method as TOML, each once."""
+    found: dict[tuple[str, str], None] = {}
+    for table in summary.tables:
+        for row in table.rows:
+            found[row.name, tomli_w.dumps(row.first.recipe["method"])] = None
+    return list(found)
+
+
+def lead(table: Table) -> str:
+    """What a table's runs learned from, and what they were scored on."""
+    target = f"{table.facts['labelled']:,} labelled documents of {table.target} ({_share(table)} of its training split)"
+    sources = dict.fromkeys(
+        " and ".join(f"{s['documents']['train']:,} documents of {s['name']}" for s in row.first.data["sources"])
+        for row in table.transfers
+    )
+    more = f"; methods that transfer, also from {' or from '.join(sources)}" if sources else ""
+    return f"Learned from {target}{more}. Scored once on {table.documents:,} test documents."
+
+
+def verdicts(summary: Summary) -> list[str]:
+    """For each table with a source a sentence: does the source help, by how much, and with which method."""
+    found = []
+    for table in summary.tables:
+        row = table.best
+        if row is None or row.test is None:
+            continue
+        source, target = " and ".join(row.first.sources), f"{table.target} at {_share(table)}"
+        said = f"{source} {row.verdict.word} {target}"
+        if row.verdict.reason:
+            said = f"Whether {source} helps {target} is undecided ({row.verdict.reason})"
+        ends = f"{_number(row.test.low, '+.1f')} to {_number(row.test.high, '+.1f')}"
+        gain = f"{_number(row.test.difference, '+.1f')} F1 (95 % {ends}, p {_chance(row.p)}) with {row.name}"
+        found.append(f"{said}: {gain}, the best on dev{_others(table)}.")
+    return found
+
+
+def _others(table: Table) -> str:
+    words = [row.verdict.word for row in table.transfers]
+    if len(words) < 2:
+        return ""
+    counted = {"help": words.count("helps"), "hurt": words.count("hurts"), "are undecided": words.count("undecided")}
+    return f"; of {len(words)} methods that transfer " + ", ".join(f"{n} {word}" for word, n in counted.items() if n)
+
+
+def notes(summary: Summary) -> list[str]:
+    """How to read it."""
+    tests = f"Holm-corrected for all {summary.tests} tests in here" if summary.tests > 1 else "one test, uncorrected"
+    return [
+        "F1 is micro F1 over all types. Strict: same start, end and type; relaxed: same type, overlapping, one to one.",
+        (
+            f"Interval: 95 % percentile bootstrap over test documents, {summary.resamples:,} resamples. It takes the seeds "
+            "as given and says nothing of others."
+        ),
+        "With several seeds: mean ± standard deviation over seeds.",
+        (
+            f"Gain: over {summary.baseline}, in points of F1, on the seeds that both have, with the interval of a paired "
+            "bootstrap. Error reduction: the gain as a share of what the baseline lacks, in per cent."
+        ),
+        f"p: approximate randomisation over test documents, two-sided, {tests}.",
+        (
+            "Verdict: helps or hurts where the corrected p is at most 0.05, else undecided; also with one seed, or with "
+            "fewer than 20 test documents."
+        ),
+        (
+            "Source epochs: passes over the sources' training sentences, all stages together. Source F1: of the source's "
+            "own head on the source's dev split, before the target was learned and after."
+        ),
+        (
+            "CPU s: processor time of training, all sources included whether they were trained here or kept from before; "
+            "word vectors not."
+        ),
+        "Weights, methods and rows to show are chosen on dev; the test split chose nothing.",
+    ]
+
+
+def _grid(columns: Mapping[str, Callable[[T], str]], rows: Sequence[T]) -> Grid:
+    cells = [[cell(row) for cell in columns.values()] for row in rows]
+    kept = [i for i in range(len(columns)) if any(row[i] != "-" for row in cells)]
+    heads = list(columns)
+    return [heads[i] for i in kept], [[row[i] for i in kept] for row in cells]
+
+
+def _gain(row: Row) -> str:
+    if row.test is None:
+        return "-"
+    low, high = _number(row.test.low, "+.2f"), _number(row.test.high, "+.2f")
+    return f"{_number(row.test.difference, '+.2f')} ({low} to {high})"
+
+
+def _number(value: float | None, form: str = ".2f", factor: float = 100) -> str:
+    return "-" if value is None else f"{factor * value:{form}}"
+
+
+def _spread(mean: float | None, deviation: float | None, form: str = ".2f") -> str:
+    return _number(mean, form) + ("" if deviation is None else f" ± {_number(deviation)}")
+
+
+def _chance(p: float | None) -> str:
+    return "-" if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _share(table: Table) -> str:
+    return f"{100 * table.share:g} %"
