@@ -11,7 +11,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from transfuse import similarity
@@ -106,7 +106,7 @@ def test_gaussian_is_the_formula(source, target, mean):
     centre = [sum(column) / len(target) for column in target.T]
     squared = [math.dist(row, centre) ** 2 for row in source]
     assume(np.median(squared) > 1e-3)
-    raw = [math.exp(-(d - min(squared)) / (2 * np.median(squared))) for d in squared]
+    raw = [math.exp(-d / (2 * np.median(squared))) for d in squared]
     assume(min(raw) > 0)
     assert gaussian(source, target, mean=mean) == pytest.approx(scaled(raw, mean), rel=1e-6)
 
@@ -128,6 +128,7 @@ def test_polynomial_is_the_formula(source, target, degree, mean):
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=30), st.floats(0.01, 1))
+@example([1.0, 5e-324, 0.0], 0.5)
 def test_scaling_keeps_order_and_mean(raw, mean):
     weights = similarity._scaled(np.array(raw), mean)
     assert ((weights >= 0) & (weights <= 1)).all()
@@ -176,6 +177,15 @@ def test_a_sentence_of_the_targets_domain_weighs_more_than_a_foreign_one(kind):
     assert weights[:20].mean() > 1.3 * weights[20:].mean()
     better = (weights[:20, None] > weights[20:]).mean() + (weights[:20, None] == weights[20:]).mean() / 2
     assert better > 0.9
+
+
+def test_distances_have_no_unit_where_most_sentences_are_alike():
+    source, target = np.zeros((9, 3)), np.zeros((4, 3))
+    source[:3] = [[1, 0, 0], [0, 2, 0], [0, 0, 3]]
+    weights = gaussian(source, target)
+    assert weights[:3].tolist() == sorted(weights[:3], reverse=True)
+    assert weights[2] < weights[0] < weights[3]
+    assert gaussian(source * 1e-3, target) == pytest.approx(weights)
 
 
 def test_degrees_differ_and_prefer_the_nearest():

@@ -74,7 +74,7 @@ def cross_entropy_difference(
 def gaussian(source: Floats, target: Floats, *, mean: float = MEAN) -> Floats:
     """Weights by a Gaussian of the distance to the target's mean vector (He & Sun 2017).
 
-    ``r = exp(-d^2 / (2 s))``, s being the median of d^2 over the source.
+    ``r = exp(-d^2 / (2 s))``, s being the median of d^2 over the source, or its mean where the median is 0.
 
     Args:
         source: ``[n, width]`` a vector a sentence, such as the mean of its words' vectors.
@@ -91,9 +91,8 @@ def gaussian(source: Floats, target: Floats, *, mean: float = MEAN) -> Floats:
     _some(len(target))
     source, target = np.asarray(source, dtype=np.float64), np.asarray(target, dtype=np.float64)
     squared = np.square(source - target.mean(0)).sum(1)
-    # The nearest counts as distance 0: a factor that is common to all is C's to choose, and this one cannot underflow.
     width = (np.median(squared) or squared.mean() or 1.0) if len(squared) else 1.0
-    return _scaled(np.exp((squared.min(initial=np.inf) - squared) / (2 * width)), mean)
+    return _scaled(np.exp(-squared / (2 * width)), mean)
 
 
 def polynomial(source: Floats, target: Floats, *, degree: int = 2, mean: float = MEAN) -> Floats:
