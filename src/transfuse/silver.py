@@ -236,6 +236,10 @@ def build(
     if agreement.threshold > agreement.weight(names):
         raise ConfigError(f"{agreement.threshold:g} have to agree, but all together weigh {agreement.weight(names):g}")
     tally = _Tally(annotators, naming)
+    known = set().union(*tally.labels.values())
+    strangers = sorted(set(naming.only) - known)
+    if strangers and len(tally.labels) == len(annotators):
+        raise ConfigError(f"no annotator looks for {', '.join(strangers)}; they look for {', '.join(sorted(known))}")
     began = time.process_time()
     with output_folder(folder) as place:
         with open_output(place / "provenance.jsonl") as provenance:
@@ -321,7 +325,7 @@ class _Tally:
                 "name": each.name,
                 "kind": each.kind,
                 "sha256": each.sha256,
-                "labels": self.labels.get(each.name),
+                "labels": list(self.labels[each.name]) if each.name in self.labels else None,
                 "mentions": dict(sorted(self._found[each.name].items())),
             }
             for each in self._annotators
