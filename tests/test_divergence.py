@@ -200,6 +200,13 @@ def test_equal_samples_are_nothing_apart(dtype, estimate, bandwidths):
             assert number(slope.abs().max()) < (1e-6 if dtype == torch.float32 else 1e-14)
 
 
+def test_rounding_makes_nothing_negative():
+    for count in range(1, 30):
+        for bandwidths in BANDWIDTHS:
+            states = sample(count, width=8, seed=count).detach()
+            assert number(mmd(states, states.flip(0), Kernel(bandwidths))) >= 0
+
+
 @pytest.mark.parametrize("estimate", ESTIMATES)
 @pytest.mark.parametrize("bandwidths", BANDWIDTHS)
 def test_further_apart_is_larger(estimate, bandwidths):
