@@ -146,7 +146,7 @@ def of_table(summary: Summary, table: Table, evidence: Evidence | None) -> list[
         found.append(_types(few, colours, place, at))
     found += [_mentions(few, colours, place, at), _errors(few, place, at)]
     if evidence:
-        found.append(_venn(evidence, place, at))
+        found.append(_venn(evidence, colours, place, at))
     return found
 
 
@@ -192,12 +192,16 @@ def _errors(rows: Sequence[Row], place: str, at: str) -> Illustration:
     return Illustration(f"{place}-errors", caption, drawing)
 
 
-def _venn(evidence: Evidence, place: str, at: str) -> Illustration:
+def _venn(evidence: Evidence, colours: dict[str, str], place: str, at: str) -> Illustration:
     names = {"tp": "true positives", "fn": "false negatives", "fp": "false positives"}
     overlap = evidence.overlap()
     panels = [
         (text, (overlap[key]["first"], overlap[key]["both"], overlap[key]["second"])) for key, text in names.items()
     ]
-    drawing = plots.venn(panels, names=(evidence.first, evidence.other), title=f"Overlap of outcomes on {at}")
+    drawing = plots.venn(
+        panels,
+        rows=[(name, colours[name]) for name in (evidence.first, evidence.other)],
+        title=f"Overlap of outcomes on {at}",
+    )
     caption = f"What {evidence.first} and {evidence.other} (the best on dev) have in common: by the first seed."
     return Illustration(f"{place}-overlap", caption, drawing)

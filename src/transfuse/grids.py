@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import tomli_w
 
 from transfuse.records import Record
+from transfuse.summary import ALPHA, FEWEST_DOCUMENTS
 from transfuse.tables import Average, Row, Summary, Table
 
 __all__ = [
@@ -29,7 +30,7 @@ Grid = tuple[list[str], list[list[str]]]
 
 T = TypeVar("T")
 
-FEW = ("method", "strict F1", "gain", "p", "verdict", "source epochs", "CPU s")
+FEW = ("method", "strict F1", "gain", "95 % of gain", "p", "verdict", "source epochs", "CPU s", "published")
 """Columns of the main grid that go into 100 characters."""
 
 
@@ -44,7 +45,8 @@ def main_grid(table: Table, only: Sequence[str] = ()) -> Grid:
         "method": lambda row: row.name,
         "strict F1": lambda row: _spread(row.mean(), row.deviation),
         "95 % interval": lambda row: f"{_number(row.interval.low)} to {_number(row.interval.high)}",
-        "gain": _gain,
+        "gain": lambda row: _number(row.gain, "+.2f"),
+        "95 % of gain": _gain_interval,
         "p": lambda row: _chance(row.p),
         "verdict": lambda row: row.verdict.word,
         "error reduction": lambda row: _number(row.error_reduction, "+.1f"),
@@ -172,33 +174,21 @@ def _others(table: Table) -> str:
 
 def notes(summary: Summary) -> list[str]:
     """How to read it."""
-    tests = f"Holm-corrected for all {summary.tests} tests in here" if summary.tests > 1 else "one test, uncorrected"
-    return [
-        "F1 is micro F1 over all types. Strict: same start, end and type; relaxed: same type, overlapping, one to one.",
-        (
-            f"Interval: 95 % percentile bootstrap over test documents, {summary.resamples:,} resamples. It takes the seeds "
-            "as given and says nothing of others."
-        ),
-        "With several seeds: mean ± standard deviation over seeds.",
-        (
-            f"Gain: over {summary.baseline}, in points of F1, on the seeds that both have, with the interval of a paired "
-            "bootstrap. Error reduction: the gain as a share of what the baseline lacks, in per cent."
-        ),
-        f"p: approximate randomisation over test documents, two-sided, {tests}.",
-        (
-            "Verdict: helps or hurts where the corrected p is at most 0.05, else undecided; also with one seed, or with "
-            "fewer than 20 test documents."
-        ),
-        (
-            "Source epochs: passes over the sources' training sentences, all stages together. Source F1: of the source's "
-            "own head on the source's dev split, before the target was learned and after."
-        ),
-        (
-            "CPU s: processor time of training, all sources included whether they were trained here or kept from before; "
-            "word vectors not."
-        ),
-        "Weights, methods and rows to show are chosen on dev; the test split chose nothing.",
-    ]
+    tests = f"Holm-corrected for all {summary.tests} tests here" if summary.tests > 1 else "one test, uncorrected"
+    said = f"""
+F1 is micro F1 over all types. Strict: same start, end and type; relaxed: same type, overlapping, one to one.
+With several seeds: mean ± standard deviation over seeds.
+95 % interval: bootstrap over test documents, {summary.resamples:,} resamples; it says nothing of other seeds.
+Gain: over {summary.baseline}, in points of F1, on the seeds that both have; its interval is of the paired bootstrap.
+Error reduction: the gain as a share of what the baseline lacks, in per cent.
+p: approximate randomisation over test documents, two-sided, {tests}.
+Verdict: helps or hurts if p is at most {ALPHA}, else undecided; so with one seed or below {FEWEST_DOCUMENTS} documents.
+Source epochs: passes over the sources' training sentences, all stages together.
+Source F1: of the source's own head on its dev split, before the target was learned and after.
+CPU s: processor time of training, with the sources', also where these were kept from before; without word vectors.
+Weights, methods and what is shown are chosen on dev; the test split chose nothing.
+"""
+    return said.strip().splitlines()
 
 
 def _grid(columns: Mapping[str, Callable[[T], str]], rows: Sequence[T]) -> Grid:
@@ -208,11 +198,8 @@ def _grid(columns: Mapping[str, Callable[[T], str]], rows: Sequence[T]) -> Grid:
     return [heads[i] for i in kept], [[row[i] for i in kept] for row in cells]
 
 
-def _gain(row: Row) -> str:
-    if row.test is None:
-        return "-"
-    low, high = _number(row.test.low, "+.2f"), _number(row.test.high, "+.2f")
-    return f"{_number(row.test.difference, '+.2f')} ({low} to {high})"
+def _gain_interval(row: Row) -> str:
+    return f"{_number(row.test.low, '+.2f')} to {_number(row.test.high, '+.2f')}" if row.test else "-"
 
 
 def _number(value: float | None, form: str = ".2f", factor: float = 100) -> str:

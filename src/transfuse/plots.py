@@ -201,7 +201,7 @@ def stacks(rows: Sequence[tuple[str, Mapping[str, float]]], *, title: str, x: st
         left = [0.0] * len(rows)
         for number, part in enumerate(rows[0][1]):
             values = [parts[part] for _, parts in rows]
-            axes.barh(range(len(rows)), values, left=left, height=0.7, color=COLOURS[f"c{number % 8}"], label=part)
+            axes.barh(range(len(rows)), values, left=left, height=0.7, color=COLOURS[f"c{7 - number % 8}"], label=part)
             for place, value in enumerate(values):
                 if value > 0.04 * most:
                     axes.text(
@@ -243,17 +243,20 @@ def bars(groups: Sequence[str], rows: Sequence[tuple[str, str, Sequence[float]]]
         return done()
 
 
-def venn(panels: Sequence[tuple[str, tuple[float, float, float]]], *, names: tuple[str, str], title: str) -> Drawing:
+def venn(
+    panels: Sequence[tuple[str, tuple[float, float, float]]], *, rows: Sequence[tuple[str, str]], title: str
+) -> Drawing:
     """Two overlapping circles for each panel, with areas as their numbers.
 
     Args:
         panels: name, and how many the first alone, both, and the second alone have.
-        names: of the two.
+        rows: names and colours of the two.
         title: what the figure shows.
     """
     from matplotlib.patches import Circle
 
-    with _drawing(title, 3.0, columns=len(panels)) as (figure, axes, done):
+    colours = [colour for _, colour in rows]
+    with _drawing(title, 2.9, columns=len(panels)) as (figure, axes, done):
         for panel, (name, (first, both, second)) in zip(axes, panels, strict=True):
             radii = [
                 math.sqrt(max(total, 1e-9) / max(first + both, both + second, 1))
@@ -261,20 +264,22 @@ def venn(panels: Sequence[tuple[str, tuple[float, float, float]]], *, names: tup
             ]
             gap = _distance(radii[0], radii[1], both / max(first + both, both + second, 1) * math.pi)
             centres = -gap / 2, gap / 2
-            for centre, radius, colour in zip(centres, radii, ("base", "c0"), strict=True):
+            for centre, radius, colour in zip(centres, radii, colours, strict=True):
                 panel.add_patch(Circle((centre, 0), radius, facecolor=COLOURS[colour], alpha=0.45, linewidth=0))
                 panel.add_patch(Circle((centre, 0), radius, fill=False, edgecolor=COLOURS[colour], linewidth=1.5))
             left, right = centres[0] - radii[0], centres[1] + radii[1]
             inner = max(centres[1] - radii[1], left), min(centres[0] + radii[0], right)
-            places = ((left + inner[0]) / 2, first, -1), (sum(inner) / 2, both, 0), ((inner[1] + right) / 2, second, 1)
-            for at, number, side in places:
-                narrow = (inner[0] - left, inner[1] - inner[0], right - inner[1])[side + 1] < 0.3
-                height = -1.18 if narrow and side else 0
-                panel.text(at, height, f"{number:.0f}", ha="center", va="center_baseline", color=COLOURS["ink"])
-            panel.set(xlim=(-2.05, 2.05), ylim=(-1.35, 1.15), aspect="equal", title=name)
+            for number, start, end, outside in (
+                (first, left, inner[0], left - 0.25),
+                (both, inner[0], inner[1], (inner[0] + inner[1]) / 2),
+                (second, inner[1], right, right + 0.25),
+            ):
+                at = (start + end) / 2 if end - start > 0.11 * (1 + len(f"{number:.0f}")) else outside
+                panel.text(at, 0, f"{number:.0f}", ha="center", va="center_baseline", color=COLOURS["ink"])
+            panel.set(xlim=(-2.05, 2.05), ylim=(-1.05, 1.05), aspect="equal", title=name)
             panel.axis("off")
-        handles = [Circle((0, 0), 1, facecolor=COLOURS[colour], alpha=0.6) for colour in ("base", "c0")]
-        figure.legend(handles, names, loc="outside lower center", ncols=2, frameon=False)
+        handles = [Circle((0, 0), 1, facecolor=COLOURS[colour], alpha=0.6) for colour in colours]
+        figure.legend(handles, [name for name, _ in rows], loc="outside upper left", ncols=2, frameon=False)
         return done()
 
 
@@ -313,7 +318,7 @@ def _rows(axes: Axes, names: Sequence[str]) -> None:
 def _legend(figure: Figure, axes: Axes) -> None:
     handles, labels = axes.get_legend_handles_labels()
     if len(labels) > 1:
-        columns = max(1, min(4, int(100 / (8 + max(map(len, labels))))))
+        columns = max(1, min(6, 110 // (8 + max(map(len, labels)))))
         figure.legend(handles, labels, loc="outside upper left", ncols=columns, frameon=False)
 
 

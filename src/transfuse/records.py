@@ -166,7 +166,7 @@ def make_record(run: Finished) -> Record:
     per_document = strict.array().sum(axis=1).tolist()
     return Record(
         run.recipe,
-        run.data,
+        {key: value for key, value in run.data.items() if key not in {"event", "time"}},
         {split: {kind: _rows(kinds[kind]["types"]) for kind in KEPT} for split, kinds in run.scores.items()},
         tuple(tp + fn for tp, _, fn, _ in per_document),
         {i: (fp, fn) for i, (_, fp, fn, _) in enumerate(per_document) if fp or fn},

@@ -19,7 +19,7 @@ from transfuse.significance import Difference, compare, holm, interval
 from transfuse.tables import Average, Entry, Row, Summary, Table, Verdict
 from transfuse.text import DataError
 
-__all__ = ["entries_of", "summarise"]
+__all__ = ["ALPHA", "FEWEST_DOCUMENTS", "entries_of", "summarise"]
 
 FEWEST_DOCUMENTS = 20
 """With fewer test documents no resampling over documents can be trusted, and no verdict is given."""

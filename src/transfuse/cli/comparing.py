@@ -12,14 +12,15 @@ import typer
 
 from transfuse.cli.console import count, epilog, note, print_json, use_threads, watching
 from transfuse.cli.reporting import show_summary
-from transfuse.text import ConfigError
+from transfuse.files import write_beside
+from transfuse.text import ConfigError, DataError
 
 if TYPE_CHECKING:
     from transfuse.cells import Event, Failure
     from transfuse.comparison import Cell, Comparison
     from transfuse.tables import Summary
 
-__all__ = ["compare", "perform", "register"]
+__all__ = ["compare", "name_of", "perform", "register", "watching_cells"]
 
 
 def register(app: typer.Typer) -> None:
@@ -46,7 +47,7 @@ def compare(
     shares: Annotated[
         str, typer.Option(metavar="A,B", help="Shares of the target's training documents that keep their labels; 1.")
     ] = "",
-    seeds: Annotated[int, typer.Option(min=0, help="How many, from 0; 3.")] = 0,
+    seeds: Annotated[int | None, typer.Option(min=1, help="How many, from 0; 3.")] = None,
     changes: Annotated[
         list[str],
         typer.Option("--set", metavar="A.B=C", help="One setting: method.training.epochs=3 for all that have it."),
@@ -87,15 +88,16 @@ def compare(
     else:
         raise ConfigError("nothing to compare: name a recipe, or --target and --source")
     summary, failures = perform(comparison, output, jobs=jobs, device=device, keep=bundles)
-    if as_json:
+    if summary and as_json:
         from transfuse.report import report_json
 
         print_json(report_json(summary))
-    else:
+    elif summary:
         show_summary(summary)
-    note(f"report: {output / 'report.html'}")
+    if summary:
+        note(f"report: {output / 'report.html'}")
     for failure in failures:
-        note(f"failed: {_name(failure.cell)}: {failure.reason}")
+        note(f"failed: {name_of(failure.cell)}: {failure.reason}")
     if failures:
         raise typer.Exit(1)
 
@@ -120,7 +122,7 @@ def perform(
     device: str = "cpu",
     keep: bool = True,
     title: str = "",
-) -> tuple[Summary, list[Failure]]:
+) -> tuple[Summary | None, list[Failure]]:
     """Run what is not finished of a comparison, under a progress bar, and write the report of what is.
 
     Args:
@@ -132,9 +134,14 @@ def perform(
         keep: leave each run's tagger in its folder.
         title: of the report; what is compared unless given.
 
+    Returns:
+        What there is now, None where every cell failed; and what failed.
+
     Raises:
-        DataError: nothing is finished, so that there is nothing to report.
+        DataError: nothing is finished and nothing was to be run.
     """
+    import tomli_w
+
     from transfuse.cells import comparison_entries, find_records, pending_cells, run_cells
     from transfuse.report import write_report
     from transfuse.summary import summarise
@@ -144,17 +151,22 @@ def perform(
     pending = pending_cells(cells, find_records(cells, records))
     failures: list[Failure] = []
     if jobs and pending:
-        with _watching(len({c.recipe.hash for c in cells}), len(pending)) as watch:
+        with watching_cells(len({c.recipe.hash for c in cells}), len(pending)) as watch:
             failures = run_cells(pending, folder, records=records, jobs=jobs, device=device, keep=keep, watch=watch)
-    entries = comparison_entries(comparison, find_records(cells, records), folder)
-    summary = summarise(entries, published=comparison.published_f1)
-    missing = len(pending_cells(cells, find_records(cells, records)))
-    write_report(folder, summary, title=title or comparison.title, missing=missing)
+    found = find_records(cells, records)
+    if not found:
+        if failures:
+            return None, failures
+        raise DataError("no cell of the comparison is finished: there is nothing to report", path=str(records))
+    summary = summarise(comparison_entries(comparison, found, folder), published=comparison.published_f1)
+    write_report(folder, summary, title=title or comparison.title, missing=len(pending_cells(cells, found)))
+    with write_beside(folder / "comparison.toml") as path:
+        path.write_text(tomli_w.dumps(comparison.table), encoding="utf-8")
     return summary, failures
 
 
 @contextmanager
-def _watching(total: int, pending: int) -> Iterator[Callable[[Event], None]]:
+def watching_cells(total: int, pending: int) -> Iterator[Callable[[Event], None]]:
     """One bar over all cells, which says what runs now; what is done or failed stays as a line."""
     done = total - pending
     if done:
@@ -165,7 +177,7 @@ def _watching(total: int, pending: int) -> Iterator[Callable[[Event], None]]:
 
         def watch(event: Event) -> None:
             nonlocal done
-            name = _name(event.cell)
+            name = name_of(event.cell)
             if event.kind in {"starts", "goes on"}:
                 running[name] = event.text, event.share
             elif event.kind == "warns":
@@ -180,5 +192,6 @@ def _watching(total: int, pending: int) -> Iterator[Callable[[Event], None]]:
         yield watch
 
 
-def _name(cell: Cell) -> str:
+def name_of(cell: Cell) -> str:
+    """A cell in a few words."""
     return f"{cell.variant.name} on {cell.task.name}, {100 * cell.share:g} %, seed {cell.seed}"

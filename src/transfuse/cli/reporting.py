@@ -63,4 +63,5 @@ def show_summary(summary: Summary) -> None:
 
 def _show(title: str, grid: Grid) -> None:
     heads, rows = grid
-    show_table(title, [(head, "left" if head in {"method", "verdict"} else "right") for head in heads], rows)
+    columns = [(head, "left" if head in {"method", "verdict"} else "right") for head in heads]
+    show_table(title, columns, rows, fold=[head for head in heads if head == "method" or len(head) > 12])

@@ -105,11 +105,11 @@ def _list(found: list[Reproduction], as_json: bool) -> None:
 def _run(each: Reproduction, cells: list[Cell], output: Path, *, jobs: int, device: str, keep: bool) -> list[Failure]:
     """Run cells, and remove the folder of each that has its record."""
     from transfuse.cells import run_cells
-    from transfuse.cli.comparing import _watching
+    from transfuse.cli.comparing import watching_cells
 
     folder = output / each.name
 
-    with _watching(total=each.total, pending=len(cells)) as watch:
+    with watching_cells(total=each.total, pending=len(cells)) as watch:
 
         def watch_and_sweep(event: Event) -> None:
             watch(event)
