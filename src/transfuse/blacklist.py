@@ -21,7 +21,7 @@ from transfuse.gazetteer import Gazetteer, Matching, Term
 from transfuse.losses import Losses
 from transfuse.text import Corpus, Document, Entity, LabelError
 
-__all__ = ["Cleaned", "blacklist", "clean", "save"]
+__all__ = ["Cleaned", "apart", "blacklist", "clean", "save"]
 
 
 @dataclass(frozen=True)
@@ -101,17 +101,17 @@ def clean(
     if labels and not set(labels) & set(target.labels):
         sides = f"the silver corpus ({', '.join(labels)}) and {target.name} ({', '.join(target.labels)})"
         raise LabelError(f"{sides} have no label in common: build it with a label map")
-    apart, removed = without_overlap(Corpus("silver", {"train": tuple(documents)}, labels), _all_as_test(target))
-    terms = {(_name(document, entity), entity.label) for document in apart.train for entity in document.entities}
+    left, removed = apart(Corpus("silver", {"train": tuple(documents)}, labels), target)
+    terms = {(_name(document, entity), entity.label) for document in left.train for entity in document.entities}
     listed = blacklist(terms, target.sample(share, seed=seed), times=times)
     kept = []
     empty = 0
-    for document in apart.train:
-        left = [entity for entity in document.entities if (_name(document, entity), entity.label) not in listed]
-        empty += not left
-        if left or not drop_empty:
-            kept.append(document if len(left) == len(document.entities) else document.with_entities(left))
-    before, among, after = _mentions(documents), _mentions(apart.train), _mentions(kept)
+    for document in left.train:
+        stay = [entity for entity in document.entities if (_name(document, entity), entity.label) not in listed]
+        empty += not stay
+        if stay or not drop_empty:
+            kept.append(document if len(stay) == len(document.entities) else document.with_entities(stay))
+    before, among, after = _mentions(documents), _mentions(left.train), _mentions(kept)
     counts = {
         "documents": {"before": len(documents), **removed, "without mention": empty, "after": len(kept)},
         "mentions": {
@@ -122,6 +122,18 @@ def clean(
         },
     }
     return Cleaned(tuple(kept), listed, counts)
+
+
+def apart(source: Corpus, target: Corpus) -> tuple[Corpus, dict[str, int]]:
+    """Take out of a corpus what stands in any split of a target, where `without_overlap` minds dev and test alone.
+
+    What annotates silver text must not have learned from the target's documents either.
+
+    Returns:
+        What is left, and how many documents went, by id and by text.
+    """
+    every = tuple(document for split in target.splits.values() for document in split)
+    return without_overlap(source, Corpus(target.name, {"test": every}, target.labels, target.language))
 
 
 def save(cleaned: Cleaned, folder: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,11 +152,6 @@ def save(cleaned: Cleaned, folder: Path, facts: Mapping[str, Any]) -> dict[str, 
         (place / "blacklist.tsv").write_text(lines, encoding="utf-8")
         (place / "clean.json").write_text(json.dumps(record, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     return record
-
-
-def _all_as_test(target: Corpus) -> Corpus:
-    every = tuple(document for split in target.splits.values() for document in split)
-    return Corpus(target.name, {"test": every}, target.labels, target.language)
 
 
 def _name(document: Document, entity: Entity) -> str:

@@ -26,7 +26,7 @@ from transfuse.jsonio import dump
 from transfuse.labels import LabelMap, canonical
 from transfuse.losses import Losses
 from transfuse.mirror import digest
-from transfuse.text import ConfigError, DataError, Document, LabelError
+from transfuse.text import ConfigError, Corpus, DataError, Document, LabelError
 
 __all__ = ["Annotator", "Naming", "build", "count_texts", "find_annotator", "find_terms", "texts"]
 
@@ -62,6 +62,13 @@ class Naming:
         """The documents with the new names."""
         found = {entity.label for document in documents for entity in document.entities}
         return list(self.map(found, source=source).apply(documents, source=source))
+
+    def corpus(self, corpus: Corpus) -> Corpus:
+        """A corpus with the new names. Raises ConfigError if it has none of those that stay."""
+        named = self.map(corpus.labels, source=corpus.name).apply_corpus(corpus)
+        if not named.labels:
+            raise ConfigError(f"{corpus.name} has {', '.join(corpus.labels)}, but no {' or '.join(self.only)}")
+        return named
 
 
 def _common(label: str) -> str:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from transfuse.cli.console import count, epilog, note, print_json, say, show_table, watching
-from transfuse.text import ConfigError
+from transfuse.text import ConfigError, DataError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from transfuse.losses import Losses
 
-__all__ = ["build", "clean", "gazetteer", "register"]
+__all__ = ["apart", "build", "clean", "gazetteer", "register"]
 
 group = typer.Typer(
     no_args_is_help=True, rich_markup_mode="rich", help="Silver corpora: text that several taggers annotate together."
@@ -126,6 +126,45 @@ def _counted(mentions: dict[str, int]) -> tuple[str, str]:
 
 @group.command(
     epilog=epilog(
+        "transfuse silver apart biored --target gb-cdr-disease --only Disease --out corpora/biored",
+        "transfuse train --target corpora/biored --method crfsuite --out runs/biored",
+    )
+)
+def apart(
+    corpus: Annotated[str, typer.Argument(metavar="NAME|PATH", help="A corpus to train an annotating tagger on.")],
+    target: Annotated[list[str], typer.Option(metavar="NAME", help="The corpus to be learned; may be repeated.")],
+    out: Out,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="TYPE", help="Keep this type alone, by its new name; may be repeated.")
+    ] = None,
+    labels: Annotated[Path | None, typer.Option(metavar="MAP.toml", help="Label map for all corpora.")] = None,
+) -> None:
+    """Write a corpus without the documents that stand in any split of a target, for training taggers.
+
+    The folder is a corpus like any other. A corpus that was published with a test split alone becomes training text.
+    """
+    from transfuse import blacklist, formats
+    from transfuse.data import resolve
+    from transfuse.files import output_folder
+    from transfuse.silver import Naming
+
+    with watching(f"reading {corpus}"):
+        kept = resolve(corpus, labels=str(labels or ""))
+        kept = Naming(only=tuple(only or ())).corpus(kept)
+        for name in target:
+            kept, removed = blacklist.apart(kept, _target(name, str(labels or "")))
+            note(f"in {name}: {removed['by_id']:,} by id, {removed['by_text']:,} by text")
+    splits = {"train": kept.test} if set(kept.splits) == {"test"} else kept.splits
+    if not splits.get("train"):
+        raise DataError(f"nothing of {corpus} is left for training: it is the target's own text")
+    with output_folder(out) as place:
+        for split, documents in splits.items():
+            formats.write(documents, place / f"{split}.jsonl", "jsonl")
+    note(f"{', '.join(f'{split} {len(documents):,}' for split, documents in splits.items())}: {out}")
+
+
+@group.command(
+    epilog=epilog(
         "transfuse silver clean silver/disease --target gb-ncbi-disease --out silver/for-ncbi",
         "transfuse silver clean silver/disease --target gb-ncbi-disease --share 0.1 --drop-empty --out silver/for-10",
     )
@@ -216,8 +255,9 @@ def gazetteer(
         str, typer.Option(metavar="RAW", help="Leave out words that are common in this collection.")
     ] = "",
     stop_share: Annotated[float, typer.Option(metavar="P", help="Share of its documents that makes one common.")] = (
-        0.05
+        0.2
     ),
+    stop_limit: Annotated[int, typer.Option(min=0, metavar="N", help="Documents of it to draw; 0 for all.")] = 5000,
 ) -> None:
     """Make a tagger out of lists of names: the longest name is found, at word boundaries only.
 
@@ -234,7 +274,7 @@ def gazetteer(
         terms = [term for spec in sources for term in silver.find_terms(spec, label)]
         if stop_text:
             watch(f"counting the words of {stop_text}", None)
-            stopped |= common_words(silver.texts([stop_text]), share=stop_share)
+            stopped |= common_words(silver.texts([stop_text], limit=stop_limit), share=stop_share)
         tagger = Gazetteer(terms, matching, stop=stopped, losses=losses)
     facts: dict[str, Any] = {
         "sources": sources,
@@ -243,7 +283,7 @@ def gazetteer(
         "sha256": tagger.sha256,
     }
     if stop_text:
-        facts["stop_share"] = stop_share
+        facts |= {"stop_share": stop_share, "stop_limit": stop_limit}
     bundle.save(tagger, out, card=_card(sources, tagger), facts=facts)
     _report(losses)
     note(f"{count(len(tagger.terms), 'name')} of {', '.join(tagger.labels)}: {out}")
