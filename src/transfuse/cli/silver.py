@@ -74,18 +74,18 @@ def build(
     The folder is a source for training: train.jsonl, with provenance.jsonl (who found what) and silver.json (of what it
     was made) beside. Memory does not grow with the text.
     """
-    from transfuse import silver
+    from transfuse import annotators, silver
     from transfuse.ensemble import Agreement
     from transfuse.labels import LabelMap
 
     rule = Agreement(agreement, boundary, _weights(weight or ()))
-    naming = silver.Naming(LabelMap.from_toml(labels) if labels else None, tuple(only or ()))
+    naming = annotators.Naming(LabelMap.from_toml(labels) if labels else None, tuple(only or ()))
     with watching("loading the taggers") as watch:
-        annotators = [silver.find_annotator(spec) for spec in taggers]
-        total = limit or silver.count_texts(text)
+        found = [annotators.find_annotator(spec) for spec in taggers]
+        total = limit or annotators.count_texts(text)
         record = silver.build(
-            annotators,
-            silver.texts(text, limit=limit, seed=seed),
+            found,
+            annotators.texts(text, limit=limit, seed=seed),
             out,
             rule,
             naming=naming,
@@ -144,9 +144,9 @@ def apart(
     The folder is a corpus like any other. A corpus that was published with a test split alone becomes training text.
     """
     from transfuse import blacklist, formats
+    from transfuse.annotators import Naming
     from transfuse.data import resolve
     from transfuse.files import output_folder
-    from transfuse.silver import Naming
 
     with watching(f"reading {corpus}"):
         kept = resolve(corpus, labels=str(labels or ""))
@@ -263,7 +263,8 @@ def gazetteer(
 
     The folder is a bundle, as training leaves one: tag, and silver build, take it.
     """
-    from transfuse import bundle, silver
+    from transfuse import bundle
+    from transfuse.annotators import find_terms, texts
     from transfuse.gazetteer import Gazetteer, Matching, common_words, read_terms
     from transfuse.losses import Losses
 
@@ -271,10 +272,10 @@ def gazetteer(
     losses = Losses()
     stopped = {name for name, _ in read_terms(stop, "stop")} if stop else set()
     with watching("reading names") as watch:
-        terms = [term for spec in sources for term in silver.find_terms(spec, label)]
+        terms = [term for spec in sources for term in find_terms(spec, label)]
         if stop_text:
             watch(f"counting the words of {stop_text}", None)
-            stopped |= common_words(silver.texts([stop_text], limit=stop_limit), share=stop_share)
+            stopped |= common_words(texts([stop_text], limit=stop_limit), share=stop_share)
         tagger = Gazetteer(terms, matching, stop=stopped, losses=losses)
     facts: dict[str, Any] = {
         "sources": sources,
