@@ -19,6 +19,7 @@ from transfuse.score import score
 from transfuse.supervised import Supervised
 from transfuse.text import Corpus, Document, Entity, Task
 from transfuse.train import Training
+from transfuse.transfer import FromSources
 from transfuse.vectors import Vectors
 
 FLOOR = 0.45
@@ -29,6 +30,7 @@ SMALL: dict[str, Any] = {
     "vectors": Vectors(kind="none"),
     "training": Training(epochs=6, steps=40, rate=8e-3),
     "source_training": Training(epochs=3, steps=40, rate=8e-3),
+    "source_epochs": 2.0,
 }
 
 
@@ -36,6 +38,16 @@ def small(name: str) -> methods.Method:
     kind = methods.get(name)
     known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
     return kind(**{key: value for key, value in SMALL.items() if key in known})
+
+
+def brief(name: str) -> methods.Method:
+    """An epoch of it."""
+    method: Any = small(name)
+    if isinstance(method, Supervised):
+        method = replace(method, training=replace(method.training, epochs=1, steps=10))
+    if isinstance(method, FromSources):
+        method = replace(method, source_epochs=min(method.source_epochs, 0.5))
+    return method  # type: ignore[no-any-return]
 
 
 @pytest.fixture(scope="module")
@@ -55,26 +67,32 @@ def _stranger(document: Document) -> list[Entity]:
     return [] if end < 1 or taken else [Entity(0, end, "Stranger")]
 
 
+class Trained(dict[str, Any]):
+    """Each method, trained when a test first asks for it."""
+
+    def __init__(self, task: Task, folder: Path) -> None:
+        self.task, self.folder = task, folder
+
+    def __missing__(self, name: str) -> Any:
+        self[name] = small(name).fit(self.task, run=Run(self.folder / name, seed=3))
+        return self[name]
+
+
 @pytest.fixture(scope="module")
-def trained(task: Task, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    made: dict[str, Any] = {}
-    for name in methods.names():
-        made[name] = small(name).fit(task, run=Run(tmp_path_factory.mktemp(name), seed=3))
-    return made
+def trained(task: Task, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    return Trained(task, tmp_path_factory.mktemp("trained"))
 
 
 @pytest.mark.parametrize("name", methods.names())
-def test_learns_the_target_and_says_only_its_labels(name: str, task: Task, trained: dict[str, Any]) -> None:
+def test_learns_the_target_and_says_only_its_labels(name: str, task: Task, trained: Trained) -> None:
     predicted = list(trained[name].tag(task.target.test))
     assert score(task.target.test, predicted, kinds=["strict"]).micro().f1 > FLOOR
     assert {entity.label for document in predicted for entity in document.entities} <= set(task.target.labels)
 
 
 @pytest.mark.parametrize("name", methods.names())
-def test_same_seed_same_predictions(name: str, task: Task, trained: dict[str, Any], tmp_path: Path) -> None:
-    quick = small(name)
-    if isinstance(quick, Supervised):
-        quick = replace(quick, training=replace(quick.training, epochs=1))
+def test_same_seed_same_predictions(name: str, task: Task, trained: Trained, tmp_path: Path) -> None:
+    quick = brief(name)
     runs = [quick.fit(task, run=Run(tmp_path / str(i), seed=seed)) for i, seed in enumerate((3, 3, 4))]
     first, second, other = (list(tagger.tag(task.target.dev)) for tagger in runs)
     assert first == second
@@ -83,7 +101,7 @@ def test_same_seed_same_predictions(name: str, task: Task, trained: dict[str, An
 
 
 @pytest.mark.parametrize("name", methods.names())
-def test_a_saved_bundle_tags_identically(name: str, task: Task, trained: dict[str, Any], tmp_path: Path) -> None:
+def test_a_saved_bundle_tags_identically(name: str, task: Task, trained: Trained, tmp_path: Path) -> None:
     bundle.save(trained[name], tmp_path / "bundle")
     again = bundle.load(tmp_path / "bundle")
     own = list(trained[name].tag(task.target.test, confidence=True))
@@ -95,16 +113,14 @@ def test_a_saved_bundle_tags_identically(name: str, task: Task, trained: dict[st
 
 @pytest.mark.parametrize("name", methods.names())
 def test_corpora_are_untouched(name: str, task: Task, tmp_path: Path) -> None:
-    quick = small(name)
-    if isinstance(quick, Supervised):
-        quick = replace(quick, training=replace(quick.training, epochs=1))
+    quick = brief(name)
     before = copy.deepcopy(task)
     quick.fit(task, run=Run(tmp_path, seed=1))
     assert task == before
 
 
 @pytest.mark.parametrize("name", [n for n in methods.names() if issubclass(methods.get(n), Supervised)])
-def test_training_moves_every_parameter(name: str, task: Task, trained: dict[str, Any], tmp_path: Path) -> None:
+def test_training_moves_every_parameter(name: str, task: Task, trained: Trained, tmp_path: Path) -> None:
     tagger = trained[name]
     assert isinstance(tagger, NeuralTagger)
     torch.manual_seed(3)
