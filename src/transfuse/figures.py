@@ -200,7 +200,7 @@ def _venn(evidence: Evidence, colours: dict[str, str], place: str, at: str) -> I
     ]
     drawing = plots.venn(
         panels,
-        rows=[(name, colours[name]) for name in (evidence.first, evidence.other)],
+        rows=[(name, colours.get(name, "c0")) for name in (evidence.first, evidence.other)],
         title=f"Overlap of outcomes on {at}",
     )
     caption = f"What {evidence.first} and {evidence.other} (the best on dev) have in common: by the first seed."

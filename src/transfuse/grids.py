@@ -13,6 +13,7 @@ from transfuse.tables import Average, Row, Summary, Table
 
 __all__ = [
     "FEW",
+    "FEW_OF_MEANS",
     "Grid",
     "average_grid",
     "data_grid",
@@ -30,8 +31,11 @@ Grid = tuple[list[str], list[list[str]]]
 
 T = TypeVar("T")
 
-FEW = ("method", "strict F1", "gain", "95 % of gain", "p", "verdict", "source epochs", "CPU s", "published")
+FEW = ("method", "strict F1", "gain", "p", "verdict", "source epochs", "CPU s", "published")
 """Columns of the main grid that go into 100 characters."""
+
+FEW_OF_MEANS = ("method", "strict F1", "gain", "tasks", "helps", "hurts", "CPU s", "published")
+"""Columns of the grid over tasks that do."""
 
 
 def main_grid(table: Table, only: Sequence[str] = ()) -> Grid:
@@ -61,13 +65,13 @@ def main_grid(table: Table, only: Sequence[str] = ()) -> Grid:
     return _grid({head: columns[head] for head in only or columns}, table.rows)
 
 
-def average_grid(averages: Sequence[Average]) -> Grid:
-    """Variants over tasks; deviations are those between tasks."""
+def average_grid(averages: Sequence[Average], only: Sequence[str] = ()) -> Grid:
+    """Variants over tasks; deviations are those between tasks. Arguments as in `main_grid`."""
     columns: dict[str, Callable[[Average], str]] = {
         "method": lambda average: average.name,
+        "strict F1": lambda average: _spread(average.mean, average.deviation),
         "tasks": lambda average: str(len(average.rows)),
-        "mean strict F1": lambda average: _spread(average.mean, average.deviation),
-        "mean gain": lambda average: _spread(average.gain, average.gain_deviation, "+.2f"),
+        "gain": lambda average: _spread(average.gain, average.gain_deviation, "+.2f"),
         "error reduction": lambda average: _number(average.error_reduction, "+.1f"),
         "helps": lambda average: str(average.count("helps")),
         "hurts": lambda average: str(average.count("hurts")),
@@ -75,7 +79,7 @@ def average_grid(averages: Sequence[Average]) -> Grid:
         "CPU s": lambda average: _number(average.cpu_seconds, ".1f", 1),
         "published": lambda average: _number(average.published),
     }
-    return _grid(columns, averages)
+    return _grid({head: columns[head] for head in only or columns}, averages)
 
 
 def types_grid(table: Table) -> Grid:
@@ -155,9 +159,10 @@ def verdicts(summary: Summary) -> list[str]:
         if row is None or row.test is None:
             continue
         source, target = " and ".join(row.first.sources), f"{table.target} at {_share(table)}"
-        said = f"{source} {row.verdict.word} {target}"
+        one = len(row.first.sources) == 1
+        said = f"{source} {row.verdict.word if one else row.verdict.word.removesuffix('s')} {target}"
         if row.verdict.reason:
-            said = f"Whether {source} helps {target} is undecided ({row.verdict.reason})"
+            said = f"Whether {source} {'helps' if one else 'help'} {target} is undecided ({row.verdict.reason})"
         ends = f"{_number(row.test.low, '+.1f')} to {_number(row.test.high, '+.1f')}"
         gain = f"{_number(row.test.difference, '+.1f')} F1 (95 % {ends}, p {_chance(row.p)}) with {row.name}"
         found.append(f"{said}: {gain}, the best on dev{_others(table)}.")

@@ -139,14 +139,16 @@ def curves(
         level: name and height of a line across.
     """
     with _drawing(title, 4.2) as (figure, axes, done):
+        width = max(place for place, _ in ticks) - min(place for place, _ in ticks)
         for rank, one in enumerate(series):
+            aside = (rank - (len(series) - 1) / 2) / len(series)  # so that bars do not hide each other
             ys = [point.y for point in one.points]
             ends = [
                 [p.y - p.low for p in one.points],
                 [p.high - p.y for p in one.points],
             ]
             axes.errorbar(
-                [point.x for point in one.points],
+                [p.x * 1.08**aside if logarithmic else p.x + 0.04 * width * aside for p in one.points],
                 ys,
                 yerr=ends,
                 color=COLOURS[one.colour],

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from transfuse.records import make_record
+from transfuse.records import Record, make_record
 from transfuse.results import Finished
 from transfuse.significance import Difference, compare, holm, interval
 from transfuse.tables import Average, Entry, Row, Summary, Table, Verdict
@@ -55,18 +55,21 @@ def summarise(
         rows.setdefault(entry.variant, []).append(entry)
     tables = {key: _ordered(rows, baseline) for key, rows in groups.items()}
     resamples = resamples or _enough(sum(len(rows) - 1 for rows in tables.values()))
-    tests = {key: [_test(row, rows[0], baseline, resamples) for row in rows] for key, rows in tables.items()}
-    corrected = iter(holm([test.p_randomisation for row in tests.values() for test in row if test]))
+    pairs = {key: [_pair(row, rows[0], baseline) for row in rows] for key, rows in tables.items()}
+    tested = {_key_of(pair): pair for row in pairs.values() for pair in row if pair[0]}
+    tests = {key: _test(pair, resamples) for key, pair in tested.items()}
+    corrected = dict(zip(tests, holm([test.p_randomisation for test in tests.values()]), strict=True))
     made = []
     for (task, share), groups_ in tables.items():
         found = []
-        for group, test in zip(groups_, tests[task, share], strict=True):
+        for group, pair in zip(groups_, pairs[task, share], strict=True):
+            test, p = tests.get(_key_of(pair)), corrected.get(_key_of(pair))
             around = interval([entry.record.scores for entry in group], resamples=resamples)
-            name, p = group[0].variant, next(corrected) if test else None
+            name = group[0].variant
             verdict = Verdict("baseline") if name == baseline else _verdict(len(group[0].record.gold), test, p)
             found.append(Row(name, tuple(group), around, test, p, verdict, published(task, name, share)))
         made.append(Table(task, share, tuple(found)))
-    return Summary(tuple(made), baseline, resamples, _averages(made, published))
+    return Summary(tuple(made), baseline, resamples, len(tests), _averages(made, published))
 
 
 def _enough(tests: int) -> int:
@@ -90,13 +93,27 @@ def _ordered(rows: Mapping[str, Sequence[Entry]], baseline: str) -> list[list[En
     return found
 
 
-def _test(row: Sequence[Entry], base: Sequence[Entry], baseline: str, resamples: int) -> Difference | None:
-    """A row against the baseline's, over the seeds that both have."""
+_Pair = tuple[list[Record], list[Record]]
+"""Runs of a row, and those of the baseline with the same seeds."""
+
+
+def _pair(row: Sequence[Entry], base: Sequence[Entry], baseline: str) -> _Pair:
+    """What is tested of a row, over the seeds that both have: nothing of the baseline, or where there is none."""
     if row is base or base[0].variant != baseline:
-        return None
-    ours, theirs = ({entry.record.seed: entry.record.scores for entry in side} for side in (row, base))
+        return [], []
+    ours, theirs = ({entry.record.seed: entry.record for entry in side} for side in (row, base))
     seeds = sorted(ours.keys() & theirs.keys())
-    return compare([ours[s] for s in seeds], [theirs[s] for s in seeds], resamples=resamples) if seeds else None
+    return [ours[seed] for seed in seeds], [theirs[seed] for seed in seeds]
+
+
+def _key_of(pair: _Pair) -> tuple[int, ...]:
+    """Tasks and variants may share runs: what is tested twice counts once."""
+    return tuple(id(record) for side in pair for record in side)
+
+
+def _test(pair: _Pair, resamples: int) -> Difference:
+    ours, theirs = ([record.scores for record in side] for side in pair)
+    return compare(ours, theirs, resamples=resamples)
 
 
 def _verdict(documents: int, test: Difference | None, p: float | None) -> Verdict:

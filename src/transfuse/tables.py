@@ -270,18 +270,15 @@ class Summary:
         tables: in the order in which their runs first came.
         baseline: name of the variant that the others are compared with.
         resamples: behind each interval and test.
+        tests: for how many different ones the p-values are corrected.
         averages: over tasks, by share; none where there is one task.
     """
 
     tables: tuple[Table, ...]
     baseline: str
     resamples: int
+    tests: int
     averages: tuple[Average, ...] = ()
-
-    @property
-    def tests(self) -> int:
-        """For how many tests the p-values are corrected."""
-        return sum(row.test is not None for table in self.tables for row in table.rows)
 
     @cached_property
     def tasks(self) -> dict[str, list[Table]]:

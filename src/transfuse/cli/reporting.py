@@ -49,13 +49,14 @@ def report(
 
 def show_summary(summary: Summary) -> None:
     """Print tables of runs, means over tasks, and what they say."""
-    from transfuse.grids import FEW, average_grid, main_grid, verdicts
+    from transfuse.grids import FEW, FEW_OF_MEANS, average_grid, main_grid, verdicts
 
     for table in summary.tables:
         title = f"{table.task}: {table.facts['labelled']} labelled documents, {table.documents} for testing"
         _show(title, main_grid(table, FEW))
     for share in dict.fromkeys(average.share for average in summary.averages):
-        _show(f"Means over tasks at {100 * share:g} %", average_grid([a for a in summary.averages if a.share == share]))
+        averages = [average for average in summary.averages if average.share == share]
+        _show(f"Means over tasks at {100 * share:g} %", average_grid(averages, FEW_OF_MEANS))
     for sentence in verdicts(summary):
         say(sentence)
     say(f"Scores in per cent; gain over {summary.baseline}, p by approximate randomisation.")
