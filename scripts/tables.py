@@ -8,12 +8,19 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 from transfuse import corpora, formats, methods
+from transfuse.printed import means_grid, rows_grid
+from transfuse.reproduce import find_reproductions, read_reproduction
 
 ROOT = Path(__file__).parent.parent
-PAGES = ("README.md", *(f"docs/reference/{page}.md" for page in ("methods", "corpora", "formats")))
+PAGES = (
+    "README.md",
+    *(f"docs/reference/{page}.md" for page in ("methods", "corpora", "formats")),
+    *(f"docs/explain/{paper}-results.md" for paper in ("la-dtl", "giorgi-bader")),
+)
 LANGUAGES = {"en": "English", "zh": "Chinese"}
 
 
@@ -63,11 +70,29 @@ def corpora_facts() -> str:
     return table(("Name", "Title", "Language", "Labels", "Units", "Units / entities", "Licence"), rows)
 
 
+def results(name: str) -> str:
+    """What is done of a shipped comparison, beside the published numbers."""
+    figures = read_reproduction(name, ROOT / "results").figures()
+    texts = [f"{figures['done']:,} of {figures['total']:,} runs are done."]
+    if figures["done"]:
+        texts.append(f"Chosen by: {'; '.join(figures['selection'])}. p is corrected for {figures['tests']:,} tests.")
+    parts = [" ".join(texts)]
+    if figures["place"]:
+        parts.append(f"Published: {figures['place']}. {figures['note']}")
+    if figures["means"]:
+        parts += ["Means over tasks:", table(*means_grid(figures["means"]))]
+    for each in figures["tables"]:
+        of = f"{100 * each['share']:g} % of the target, {each['labelled']:,} labelled documents"
+        parts += [f"**{each['task']}** ({of}):", table(*rows_grid(each["rows"]))]
+    return "\n\n".join(parts)
+
+
 TABLES: Mapping[str, Callable[[], str]] = {
     "methods": methods_table,
     "formats": formats_table,
     "corpora": corpora_table,
     "corpora-facts": corpora_facts,
+    **{name.replace("/", "-"): partial(results, name) for name in find_reproductions()},
 }
 
 

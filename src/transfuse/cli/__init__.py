@@ -14,7 +14,18 @@ from typing import Annotated
 
 import typer
 
-from transfuse.cli import comparing, corpora, demo, documents, reporting, reproducing, settings, silver, tagging, training
+from transfuse.cli import (
+    comparing,
+    corpora,
+    demo,
+    documents,
+    reporting,
+    reproducing,
+    settings,
+    silver,
+    tagging,
+    training,
+)
 from transfuse.cli.console import epilog
 from transfuse.text import TransfuseError
 

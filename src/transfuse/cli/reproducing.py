@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from transfuse.cli.comparing import name_of, watching_cells
 from transfuse.cli.console import count, epilog, note, print_json, say, show_table, use_threads
 
 if TYPE_CHECKING:
@@ -60,13 +61,13 @@ def reproduce(
     if not name:
         _list(found, as_json)
         return
-    chosen = [(each, each.pending(choose_cells(each.comparison, only))) for each in found]
+    chosen = [(each, choose_cells(each.comparison, only)) for each in found]
     failures: list[Failure] = []
     figures: list[dict[str, Any]] = []
     for each, cells in chosen:
         if each.stale:
             note(f"{each.name}: {count(len(each.stale), 'stale record')} of other recipes left out: {each.folder}")
-        if jobs and cells:
+        if jobs and each.pending(cells):
             failures += _run(each, cells, output, jobs=jobs, device=device, keep=keep)
         figures.append(read_reproduction(each.name, results).write_figures())
     if as_json:
@@ -75,7 +76,7 @@ def reproduce(
         for table in figures:
             _show(table)
     for failure in failures:
-        note(f"failed: {_named(failure.cell)}: {failure.reason}")
+        note(f"failed: {name_of(failure.cell)}: {failure.reason}")
     if failures:
         raise typer.Exit(1)
 
@@ -103,24 +104,21 @@ def _list(found: list[Reproduction], as_json: bool) -> None:
 
 
 def _run(each: Reproduction, cells: list[Cell], output: Path, *, jobs: int, device: str, keep: bool) -> list[Failure]:
-    """Run cells, and remove the folder of each that has its record."""
+    """Run those of some cells that have no record, and remove the folder of each that then has one."""
     from transfuse.cells import run_cells
-    from transfuse.cli.comparing import watching_cells
 
-    folder = output / each.name
+    folder, pending = output / each.name, each.pending(cells)
 
-    with watching_cells(total=each.total, pending=len(cells)) as watch:
+    with watching_cells(len({cell.recipe.hash for cell in cells}), len(pending)) as watch:
 
         def watch_and_sweep(event: Event) -> None:
             watch(event)
             if event.kind == "done" and not keep:
                 shutil.rmtree(folder / "cells" / event.cell.recipe.hash, ignore_errors=True)
 
-        return run_cells(cells, folder, records=each.folder, jobs=jobs, device=device, keep=keep, watch=watch_and_sweep)
-
-
-def _named(cell: Cell) -> str:
-    return f"{cell.variant.name} on {cell.task.name}, {100 * cell.share:g} %, seed {cell.seed}"
+        return run_cells(
+            pending, folder, records=each.folder, jobs=jobs, device=device, keep=keep, watch=watch_and_sweep
+        )
 
 
 def _show(figures: dict[str, Any]) -> None:

@@ -1,0 +1,297 @@
+"""Shipped comparisons, their records, and ours beside published numbers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from transfuse import reproduce
+from transfuse.cli import main
+from transfuse.comparison import load_comparison
+from transfuse.data import find_labels
+from transfuse.labels import LabelMap
+from transfuse.recipe import SHIPPED, make_recipe, shipped_recipes
+from transfuse.reproduce import choose_cells, find_reproductions, read_reproduction
+from transfuse.text import ConfigError
+
+NAMES = find_reproductions()
+
+TINY = """
+[compare]
+shares = [0.1]
+seeds = [0, 1]
+methods = ["retrain"]
+
+[[compare.tasks]]
+target = "demo-neurology"
+sources = ["demo-cardiology"]
+
+[[compare.tasks]]
+target = "demo-cardiology"
+sources = ["demo-neurology"]
+
+[data]
+limit = 40
+
+[method]
+iterations = 5
+training = { epochs = 1, steps = 1, average = 0.0 }
+source_training = { epochs = 1, steps = 1, select = "last" }
+vectors = { kind = "none" }
+
+[method.architecture.encoder]
+hidden = 4
+characters = "none"
+word_width = 4
+
+[published]
+place = "Nobody 2018, table 1"
+note = "Invented."
+f1 = { target-only = 40.0, retrain = 50.0 }
+"""
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A shipped comparison of eight small runs, in a folder of its own."""
+    shipped = tmp_path / "shipped"
+    (shipped / "nobody").mkdir(parents=True)
+    (shipped / "nobody" / "tiny.toml").write_text(TINY)
+    monkeypatch.setattr(reproduce, "SHIPPED", shipped)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TRANSFUSE_CACHE", str(tmp_path / "cache"))
+    return tmp_path
+
+
+def run(*arguments: str, capsys: pytest.CaptureFixture[str], status: int = 0) -> tuple[str, str]:
+    with pytest.raises(SystemExit) as left:
+        main(["reproduce", *arguments])
+    captured = capsys.readouterr()
+    assert left.value.code == status, captured.err
+    return captured.out, captured.err
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_shipped_comparison_makes_valid_recipes(name: str) -> None:
+    comparison = load_comparison(SHIPPED / f"{name}.toml")
+    cells = list(comparison.cells())
+    assert cells
+    for cell in cells[: len(comparison.variants)]:
+        assert make_recipe(cell.recipe.to_dict()).hash == cell.recipe.hash
+    hashes = {cell.recipe.hash for cell in cells}
+    rows = {(cell.task.name, cell.variant.name, cell.share, cell.seed) for cell in cells}
+    assert len(rows) == len(cells)
+    shared = {cell.task.target for cell in cells}
+    # Only the two baselines, which look at no source, are the same run in tasks with the same target.
+    doubled = 2 * (len(comparison.tasks) - len(shared)) * len(comparison.shares) * len(comparison.seeds)
+    assert len(hashes) == len(cells) - doubled
+    if comparison.data.labels:
+        assert LabelMap.from_toml(find_labels(comparison.data.labels)).rename
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_published_numbers_have_a_place_and_are_percentages(name: str) -> None:
+    comparison = load_comparison(SHIPPED / f"{name}.toml")
+    printed = [number for task in comparison.tasks for number in task.published.values()]
+    printed += comparison.published.f1.values() if comparison.published else []
+    assert all(20 < number < 100 for number in printed)
+    if comparison.published:
+        assert printed
+        assert " 20" in comparison.published.place
+        assert len(comparison.published.note) > 20
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_method_of_a_row_sees_the_source_as_often(name: str) -> None:
+    comparison = load_comparison(SHIPPED / f"{name}.toml")
+    passes = {}
+    for variant in comparison.variants:
+        settings: Any = variant.settings
+        if not hasattr(settings, "source_epochs"):
+            continue
+        before = settings.source_training
+        beforehand = variant.method == "retrain" or settings.init == "source"
+        if beforehand:
+            assert before.steps == 0, "steps would go over a small source again"
+            assert before.select == "last", "the source's best epoch would be another number of passes"
+        passes[variant.name] = settings.source_epochs + (before.epochs if beforehand else 0)
+    assert len(set(passes.values())) == 1, passes
+    pooled = next((v.settings for v in comparison.variants if v.method == "pooled"), None)
+    if pooled:
+        training: Any = pooled.training  # type: ignore[attr-defined]
+        assert (training.epochs, training.steps) == (next(iter(passes.values())), 0)
+
+
+def test_english_rows_share_the_vectors_of_the_ground() -> None:
+    ground = make_recipe_of("ground/ncbi-disease-5")
+    english = [name for name in NAMES if name.startswith("giorgi-bader") or name.partition("/")[2] in ENGLISH]
+    assert len(english) == 6
+    for name in english:
+        for variant in load_comparison(SHIPPED / f"{name}.toml").variants:
+            if variant.method != "crfsuite":
+                assert variant.settings.vectors == ground, name  # type: ignore[attr-defined]
+
+
+ENGLISH = ("grid", "ncbi-disease", "sampling", "sweeps")
+
+
+def make_recipe_of(name: str) -> Any:
+    from transfuse.recipe import find_recipe, load_recipe
+
+    return load_recipe(find_recipe(name)).method.vectors  # type: ignore[attr-defined]
+
+
+def test_the_grid_is_four_by_three() -> None:
+    tasks = load_comparison(SHIPPED / "la-dtl" / "grid.toml").tasks
+    pairs = {(task.target, task.sources) for task in tasks}
+    targets = {target for target, _ in pairs}
+    assert len(tasks) == len(pairs) == 12
+    assert pairs == {(a, (b,)) for a in targets for b in targets if a != b}
+
+
+@pytest.mark.mirror
+def test_the_grids_corpora_share_labels_and_no_document() -> None:
+    from transfuse.data import build_task
+
+    for cell in load_comparison(SHIPPED / "la-dtl" / "grid.toml").cells():
+        if cell.variant.name == "joint" and cell.seed == 0:
+            task, facts = build_task(cell.recipe.data, seed=0)
+            assert set(task.target.labels) == set(task.sources[0].labels) == {"Chemical", "Gene"}
+            assert sum(facts["sources"][0]["removed"].values()) <= 1
+            assert min(len(task.target.dev), len(task.target.test)) >= 50
+
+
+def test_comparisons_and_label_maps_are_no_recipes_of_runs() -> None:
+    assert not set(NAMES) & set(shipped_recipes())
+    assert not [name for name in (*NAMES, *shipped_recipes()) if name.startswith("labels/")]
+    assert set(find_reproductions("la-dtl")) < set(NAMES)
+    assert find_reproductions("la-dtl/grid") == ("la-dtl/grid",)
+    with pytest.raises(ConfigError, match=r"'la-dtl/gird'; did you mean la-dtl/grid\?"):
+        find_reproductions("la-dtl/gird")
+
+
+def test_cells_are_chosen_by_filters() -> None:
+    comparison = load_comparison(SHIPPED / "la-dtl" / "grid.toml")
+
+    def chosen(*only: str) -> int:
+        return len(choose_cells(comparison, only))
+
+    variants = len(comparison.variants)
+    assert chosen() == 12 * variants * 3
+    assert chosen("task=craft", "seed=0") == 3 * variants
+    assert chosen("task=craft from biored,biored from craft", "method=retrain,joint", "seed=0,2") == 8
+    assert chosen("share=0.03") == chosen()
+    for only, message in (
+        ("seeds=0", "write it as KEY=A,B with a key of task, method, share, seed"),
+        ("seed", "write it as KEY=A,B"),
+        ("seed=9", "no seed is called 9; there are 0, 1, 2"),
+        ("method=retrian", "no method is called retrian"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            chosen(only)
+
+
+def test_a_row_runs_resumes_and_prints(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, _ = run(capsys=capsys)
+    assert out.split("\n")[4].split()[:3] == ["nobody/tiny", "0", "12"]
+    records = tiny / "runs" / "reproduce" / "results" / "nobody" / "tiny"
+
+    run("nobody/tiny", "--only", "seed=0", "--only", "task=demo-neurology", capsys=capsys)
+    first = {path: path.stat().st_mtime_ns for path in records.glob("*.json")}
+    assert len(first) == 3
+
+    out, _ = run("nobody", "--only", "seed=0", "--json", capsys=capsys)
+    assert {path: path.stat().st_mtime_ns for path in first} == first, "a finished cell ran again"
+    (figures,) = json.loads(out)
+    assert (figures["done"], figures["total"]) == (6, 12)
+    assert not list((tiny / "runs" / "reproduce" / "nobody" / "tiny" / "cells").iterdir())
+
+    means = {mean["method"]: mean for mean in figures["means"]}
+    rows = {(table["task"], row["method"]): row for table in figures["tables"] for row in table["rows"]}
+    tasks = ("demo-neurology from demo-cardiology", "demo-cardiology from demo-neurology")
+    for method, published in (("target-only", 40.0), ("retrain", 50.0)):
+        mean = sum(rows[task, method]["f1"] for task in tasks) / 2
+        assert means[method]["f1"] == pytest.approx(mean, abs=0.01)
+        assert means[method]["published"] == published
+        assert means[method]["difference"] == pytest.approx(mean - published, abs=0.011)
+        assert means[method]["tasks"] == 2
+    assert means["crfsuite"]["published"] is None
+    assert rows[tasks[0], "retrain"]["source_epochs"] == pytest.approx(1.0)
+    assert rows[tasks[0], "target-only"]["source_epochs"] is None
+
+    kept = json.loads(records.with_suffix(".json").read_text("utf-8"))
+    assert kept == figures
+    out, _ = run("nobody/tiny", "--jobs", "0", capsys=capsys)
+    text = " ".join(out.split())
+    for shown in ("6 of 12 runs done", "Nobody 2018, table 1", "Invented.", "highest strict micro F1 on dev", "50.00"):
+        assert shown in text
+
+
+def test_records_of_other_recipes_are_stale_and_left_out(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    only = ("--only", "method=crfsuite", "--only", "seed=0")
+    results = ("--records", str(tiny / "kept"))
+    run("nobody/tiny", *only, *results, capsys=capsys)
+    assert len(read_reproduction("nobody/tiny", tiny / "kept").records) == 2
+    (tiny / "shipped" / "nobody" / "tiny.toml").write_text(TINY.replace("iterations = 5", "iterations = 6"))
+    changed = read_reproduction("nobody/tiny", tiny / "kept")
+    assert (len(changed.records), len(changed.stale)) == (0, 2)
+    assert set(changed.stale) == {path.stem for path in (tiny / "kept" / "nobody" / "tiny").glob("*.json")}
+    out, err = run("nobody/tiny", "--jobs", "0", "--json", *results, capsys=capsys)
+    assert "2 stale records" in err
+    assert json.loads(out)[0]["tables"] == []
+    out, _ = run(*results, capsys=capsys)
+    assert "2 stale records" in out
+
+
+def test_figures_that_are_kept_are_taken_only_for_the_same_records(
+    tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tiny / "results").mkdir()
+    run("nobody/tiny", "--only", "method=crfsuite", "--keep", capsys=capsys)
+    assert (tiny / "results" / "nobody" / "tiny.json").exists(), "./results is where records go if it is there"
+    assert len(list((tiny / "runs/reproduce/nobody/tiny/cells").iterdir())) == 4
+    row = read_reproduction("nobody/tiny", tiny / "results")
+    path = row.figures_path
+    path.write_text(path.read_text().replace("Invented.", "Kept."))
+    assert row.figures()["note"] == "Kept."
+    next(row.folder.glob("*.json")).unlink()
+    fewer = read_reproduction("nobody/tiny", tiny / "results")
+    assert (len(fewer.records), fewer.figures()["note"], fewer.figures()["done"]) == (3, "Invented.", 3)
+
+
+def test_a_cell_that_fails_leaves_the_others_alone(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    broken = TINY.replace('sources = ["demo-neurology"]', 'sources = ["silver/missing"]')
+    (tiny / "shipped" / "nobody" / "tiny.toml").write_text(broken)
+    chosen = ("--only", "seed=0", "--only", "task=demo-cardiology", "--only", "method=crfsuite,retrain")
+    out, err = run("nobody/tiny", *chosen, "--json", capsys=capsys, status=1)
+    assert json.loads(out)[0]["done"] == 1
+    assert "failed: retrain on demo-cardiology from silver/missing, 10 %, seed 0: silver/missing: no such file" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("nobody/tiny", "--only", "seed=7"), "no seed is called 7"),
+        (("nobody/tyni",), "did you mean nobody/tiny?"),
+        (("nobody/tiny", "--jobs", "-1"), "--jobs"),
+    ],
+)
+def test_mistakes_are_one_line(
+    tiny: Path, arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, err = run(*arguments, capsys=capsys, status=2)
+    assert not out
+    assert err.startswith("error: ")
+    assert message in err
+    assert err.count("\n") == 1
+
+
+def test_a_broken_record_is_named(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tiny / "results" / "nobody" / "tiny"
+    folder.mkdir(parents=True)
+    (folder / "0123456789ab.json").write_text("{")
+    _, err = run("nobody/tiny", "--jobs", "0", capsys=capsys, status=2)
+    assert "0123456789ab.json: not a sound record" in err
