@@ -27,6 +27,7 @@ from transfuse.score import score
 from transfuse.text import ConfigError, DataError, Tagger, Task
 
 __all__ = [
+    "SHIPPED",
     "Published",
     "Recipe",
     "find_recipe",
