@@ -1,4 +1,4 @@
-"""Tables of finished runs say what their runs say, and the report holds them and needs nothing else."""
+"""Reports hold what their runs say and need nothing else."""
 
 from __future__ import annotations
 
@@ -7,29 +7,32 @@ import re
 import shutil
 import statistics
 from html.parser import HTMLParser
-from pathlib import Path
-from xml.etree import ElementTree
 
 import pytest
 
-from transfuse import Document, Entity, formats, plots
+from transfuse import Document, Entity, formats
 from transfuse.data import resolve
+from transfuse.examples import examples, gather
+from transfuse.grids import main_grid, runs_grid, verdicts
 from transfuse.recipe import make_recipe, run_recipe
-from transfuse.report import HEADS, examples, table_rows, write_report
-from transfuse.results import compare_runs, find_runs, read_run
+from transfuse.report import markdown_grid, report_json, write_report
+from transfuse.results import find_runs, read_run
 from transfuse.score import score
 from transfuse.significance import compare, holm, interval
+from transfuse.summary import entries_of, summarise
 from transfuse.text import DataError
 
 TARGET = "demo-neurology"
 QUICK = {"vectors": {"kind": "none"}, "training": {"epochs": 1, "steps": 40, "average": 0.0}}
 
 
-def train(
-    folder: Path, method: str, seed: int = 0, target: str = TARGET, share: float = 0.1, **settings: object
-) -> None:
+def train(folder, method, seed=0, target=TARGET, share=0.1, **settings):
     table = {"data": {"target": target, "share": share}, "method": {"name": method, **settings}, "run": {"seed": seed}}
     run_recipe(make_recipe(table), folder)
+
+
+def tables(runs, resamples=50):
+    return summarise(entries_of(runs), resamples=resamples).tables
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +47,17 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def table(folder):
-    (found,) = compare_runs(find_runs(folder), resamples=300)
+def summary(folder):
+    return summarise(entries_of(find_runs(folder)), resamples=300)
+
+
+@pytest.fixture(scope="module")
+def table(summary):
+    (found,) = summary.tables
     return found
+
+
+# Run folders
 
 
 def test_a_run_is_read_as_it_was_written(folder):
@@ -76,59 +87,13 @@ def test_stages_add_up_and_repeated_records_count_once(folder, tmp_path):
     assert run.selection == "target"
 
 
-def test_rows_are_means_over_seeds_with_the_baseline_first(folder, table):
-    gold = resolve(TARGET).test
-
-    def scores(*names):
-        return [score(gold, read_run(folder / name).predictions()) for name in names]
-
-    assert [row.name for row in table.rows] == ["target-only", "crfsuite (1)", "crfsuite (2)"]
-    assert [[run.seed for run in row.runs] for row in table.rows] == [[0, 1], [0, 1], [1]]
-    base, crf, weak = table.rows
-    f1 = [s.micro().f1 for s in scores("crf-0", "crf-1")]
-    assert crf.f1() == f1
-    assert crf.mean() == pytest.approx(statistics.fmean(f1))
-    assert crf.deviation() == pytest.approx(statistics.stdev(f1))
-    assert weak.deviation() is None
-    assert crf.interval == interval(scores("crf-0", "crf-1"), resamples=300)
-    assert base.comparison is None
-    assert crf.comparison == compare(scores("crf-0", "crf-1"), scores("net-0", "net-1"), resamples=300)
-    # The baseline's run with the same seed, not its mean.
-    assert weak.comparison == compare(scores("weak"), scores("net-1"), resamples=300)
-    assert [crf.p, weak.p] == holm([crf.comparison.p_randomisation, weak.comparison.p_randomisation])
-
-
-def test_runs_on_other_data_are_another_table(folder, tmp_path):
-    train(tmp_path / "more", "crfsuite", share=0.2)
-    tables = compare_runs([*find_runs(folder), read_run(tmp_path / "more")], resamples=50)
-    assert [len(t.rows) for t in tables] == [3, 1]
-    assert tables[1].rows[0].comparison is None
-
-
-def test_rows_of_one_method_are_told_apart_by_sources(folder, tmp_path):
-    table = {"data": {"target": TARGET, "share": 0.1, "sources": ["demo-cardiology"]}, "method": {"name": "crfsuite"}}
-    run_recipe(make_recipe(table), tmp_path / "run")
-    (found,) = compare_runs([read_run(folder / "crf-0"), read_run(tmp_path / "run")], resamples=50)
-    assert [row.name for row in found.rows] == ["crfsuite", "crfsuite from demo-cardiology"]
-
-
-def test_a_target_that_has_changed_is_refused(tmp_path):
-    path = tmp_path / "notes.jsonl"
-    formats.write(resolve(TARGET).train[:20], path, "jsonl")
-    train(tmp_path / "run", "crfsuite", target=str(path), share=1.0)
-    assert compare_runs([read_run(tmp_path / "run")], resamples=50)
-    formats.write(resolve(TARGET).train[1:21], path, "jsonl")
-    with pytest.raises(DataError, match="has changed"):
-        compare_runs([read_run(tmp_path / "run")], resamples=50)
-
-
 @pytest.mark.parametrize("name", ["done", "scores.json", "recipe.toml", "records.jsonl", "predictions"])
 def test_what_is_no_finished_run_is_refused(folder, tmp_path, name):
     shutil.copytree(folder / "crf-0", tmp_path / "run")
     path = tmp_path / "run" / name
     shutil.rmtree(path) if path.is_dir() else path.unlink()
     with pytest.raises(DataError):
-        compare_runs([read_run(tmp_path / "run")], resamples=50)
+        entries_of([read_run(tmp_path / "run")])
 
 
 def test_no_runs_at_all_is_refused(tmp_path):
@@ -136,10 +101,70 @@ def test_no_runs_at_all_is_refused(tmp_path):
         find_runs(tmp_path)
 
 
+def test_a_target_that_has_changed_is_refused(tmp_path):
+    path = tmp_path / "notes.jsonl"
+    formats.write(resolve(TARGET).train[:20], path, "jsonl")
+    train(tmp_path / "run", "crfsuite", target=str(path), share=1.0)
+    assert entries_of([read_run(tmp_path / "run")])
+    formats.write(resolve(TARGET).train[1:21], path, "jsonl")
+    with pytest.raises(DataError, match="has changed"):
+        entries_of([read_run(tmp_path / "run")])
+
+
+# Tables of run folders
+
+
+def test_rows_are_means_over_seeds_with_the_baseline_first(folder, table):
+    gold = resolve(TARGET).test
+
+    def scores(*names):
+        return [score(gold, read_run(folder / name).predictions()) for name in names]
+
+    assert [row.name for row in table.rows] == ["target-only", "crfsuite (1)", "crfsuite (2)"]
+    assert [row.seeds for row in table.rows] == [[0, 1], [0, 1], [1]]
+    base, crf, weak = table.rows
+    f1 = [s.micro().f1 for s in scores("crf-0", "crf-1")]
+    assert crf.f1() == f1
+    assert crf.mean() == pytest.approx(statistics.fmean(f1))
+    assert crf.deviation == pytest.approx(statistics.stdev(f1))
+    assert weak.deviation is None
+    assert crf.mean(kind="relaxed") == pytest.approx(
+        statistics.fmean(s.micro("relaxed").f1 for s in scores("crf-0", "crf-1"))
+    )
+    assert crf.interval == interval(scores("crf-0", "crf-1"), resamples=300)
+    assert base.test is None
+    assert crf.test == compare(scores("crf-0", "crf-1"), scores("net-0", "net-1"), resamples=300)
+    # The baseline's run with the same seed, not its mean.
+    assert weak.test == compare(scores("weak"), scores("net-1"), resamples=300)
+    assert [crf.p, weak.p] == holm([crf.test.p_randomisation, weak.test.p_randomisation])
+    assert [row.verdict.word for row in table.rows] == ["baseline", "helps", "undecided"]
+    assert weak.verdict.reason == "one seed"
+
+
+def test_runs_on_other_data_are_another_table(folder, tmp_path):
+    train(tmp_path / "more", "crfsuite", share=0.2)
+    found = tables([*find_runs(folder), read_run(tmp_path / "more")])
+    assert [len(t.rows) for t in found] == [3, 1]
+    assert found[1].rows[0].test is None
+    assert found[1].rows[0].verdict.reason == "no run of the baseline to compare with"
+
+
+def test_rows_of_one_method_are_told_apart_by_sources(folder, tmp_path):
+    table = {"data": {"target": TARGET, "share": 0.1, "sources": ["demo-cardiology"]}, "method": {"name": "crfsuite"}}
+    run_recipe(make_recipe(table), tmp_path / "run")
+    (found,) = tables([read_run(folder / "crf-0"), read_run(tmp_path / "run")])
+    assert [row.name for row in found.rows] == ["crfsuite", "crfsuite from demo-cardiology"]
+
+
+# Examples
+
+
 def test_examples_show_every_side_as_it_is(table):
-    found = examples(table)
+    evidence = gather(table)
+    assert evidence
+    found = examples(evidence)
     assert found
-    gold = {document.id: document for document in table.corpus.test}
+    gold = {document.id: document for document in evidence.gold}
     first = table.rows[0].name
     for example in found:
         assert [name for name, _ in example.lines] == ["gold", *(row.name for row in table.rows)]
@@ -161,10 +186,13 @@ def test_examples_show_every_side_as_it_is(table):
     assert len({(e.document, e.lines) for e in found}) == len(found)
 
 
-class Balance(HTMLParser):
-    """Checks that tags close in order, and collects text."""
+# The page
 
-    EMPTY = frozenset({"meta", "br", "line", "circle", "rect"})
+
+class Balance(HTMLParser):
+    """Checks that tags close in order and that nothing points outside, and collects text."""
+
+    EMPTY = frozenset({"meta", "br", "line", "circle", "rect", "path", "use"})
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -174,7 +202,9 @@ class Balance(HTMLParser):
         assert not self.open
 
     def handle_starttag(self, tag, attributes):
-        assert not {name for name, _ in attributes} & {"src", "href", "onclick", "onload"}
+        names = dict(attributes)
+        assert not names.keys() & {"src", "href", "onclick", "onload"}
+        assert names.get("xlink:href", "#").startswith("#")
         if tag not in self.EMPTY:
             self.open.append(tag)
 
@@ -182,65 +212,74 @@ class Balance(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_startendtag(self, tag, attributes):
-        assert tag in self.EMPTY
+        assert dict(attributes).get("xlink:href", "#").startswith("#")
 
     def handle_data(self, data):
         self.text += data
 
 
-def test_the_report_holds_the_table_and_needs_nothing_else(folder, table, tmp_path):
-    tables = write_report(tmp_path / "new" / "report", find_runs(folder), title="A & B", resamples=300)
-    assert [t.to_dict() for t in tables] == [table.to_dict()]
-    html = (tmp_path / "new" / "report" / "report.html").read_text("utf-8")
-    markdown = (tmp_path / "new" / "report" / "report.md").read_text("utf-8")
+def outside(html: str) -> list[str]:
+    return [
+        found for found in re.findall(r"https?://|url\([^)]*\)|@import|<script|<link", html) if "url(#" not in found
+    ]
+
+
+def test_the_report_holds_the_tables_and_needs_nothing_else(summary, table, tmp_path):
+    place = tmp_path / "new" / "report"
+    write_report(place, summary, title="A & B", missing=3)
+    html, markdown = ((place / f"report.{kind}").read_text("utf-8") for kind in ("html", "md"))
     page = Balance(html)
-    assert not re.search(r"https?://|url\(|@import|<script|<link", html)
+    assert not outside(html)
     assert page.text.count("A & B") == 2
-    for cells in [HEADS, *table_rows(table)]:
-        assert all(cell in page.text and cell in markdown for cell in cells)
-        assert f"| {' | '.join(cells)} |" in markdown
-    facts = table.rows[0].runs[0].data["target"]["sha256"]
-    for said in (facts, "highest strict micro F1 on dev", "last iteration", "c2 = 30.0", "boundary+type"):
+    for heads, rows in (main_grid(table), runs_grid(summary)):
+        for cells in [heads, *rows]:
+            assert all(cell in page.text and cell in markdown for cell in cells)
+            assert f"| {' | '.join(cells)} |" in markdown
+    for said in (table.facts["target"]["sha256"], "highest strict micro F1 on dev", "c2 = 30.0", *verdicts(summary)):
         assert said in page.text
-    assert {path.name for path in (tmp_path / "new" / "report").iterdir()} == {"report.html", "report.md"}
+    assert "3 of the planned runs are not finished" in page.text
+    assert json.loads((place / "report.json").read_text("utf-8")) == json.loads(json.dumps(report_json(summary)))
+    pictures = {path.name for path in (place / "figures").iterdir()}
+    assert pictures == {
+        f"{TARGET}-10-{name}.{kind}"
+        for name in ("intervals", "types", "mentions", "errors", "overlap")
+        for kind in ("svg", "png")
+    }
+    assert {name for name in pictures if name.endswith("svg")} == set(re.findall(r"\(figures/(.*?)\)", markdown))
+
+
+def test_the_json_is_in_per_cent_and_says_what_the_tables_say(summary, table):
+    found = report_json(summary)
+    assert [(cell["method"], cell["share"], cell["seed"]) for cell in found["cells"]] == [
+        (row.name, 0.1, seed) for row in table.rows for seed in row.seeds
+    ]
+    for cell, record in zip(found["cells"], (record for row in table.rows for record in row.records), strict=True):
+        micro = cell["scores"]["test"]["strict"]["micro"]
+        assert micro["f1"] == pytest.approx(100 * record.micro().f1)
+        assert micro["tp"] == record.micro().tp
+        assert cell["scores"]["dev"]["strict"]["types"].keys() == set(resolve(TARGET).labels)
+    for entry, row in zip(found["summary"], table.rows, strict=True):
+        assert (entry["method"], entry["share"], entry["verdict"]) == (row.name, 0.1, row.verdict.word)
+        assert entry["low"] <= entry["mean"] <= entry["high"]
+        assert entry["mean"] == pytest.approx(100 * row.mean())
+        assert entry["p"] == row.p
+        assert entry["gain"] == (None if row.test is None else pytest.approx(100 * row.test.difference))
 
 
 def test_text_of_a_corpus_cannot_break_the_page(tmp_path):
-    entities = (Entity(3, 9, "Drug"),)
+    entities = (Entity(3, 9, "Drug"), Entity(0, 3, "病 <b>$x^2$ & |"))
     documents = [Document(f"<i>{i}", f"<b>aspir{i}</b> & <script>alert({i})</script>", entities) for i in range(12)]
     formats.write(documents, tmp_path / "<u>.jsonl", "jsonl")
-    train(tmp_path / "run", "crfsuite", target=str(tmp_path / "<u>.jsonl"), share=0.2, iterations=1)
-    write_report(tmp_path, [read_run(tmp_path / "run")], title="<script>", resamples=50)
+    for method, more in (("crfsuite", {"iterations": 1}), ("target-only", QUICK)):
+        train(tmp_path / method, method, target=str(tmp_path / "<u>.jsonl"), share=0.2, **more)
+    write_report(tmp_path, summarise(entries_of(find_runs(tmp_path)), resamples=50), title="<script>")
     html = (tmp_path / "report.html").read_text("utf-8")
-    Balance(html)
+    page = Balance(html)
     assert "<script" not in html
     assert "&lt;script&gt;alert(" in html
+    assert "病 <b>$x^2$ & |" in page.text
+    assert "病 <b>$x^2$ & &#124;" in (tmp_path / "report.md").read_text("utf-8")
 
 
-def test_a_dot_lies_in_its_interval_and_higher_is_further_right():
-    rows = [("a", 0.61, 0.55, 0.64), ("b<", 0.8, 0.79, 0.88), ("c", 0.7, 0.7, 0.7)]
-    figure = ElementTree.fromstring(plots.intervals(rows, title="T"))
-    groups = figure.findall("g")
-    assert [group.findtext("text") for group in groups] == ["a", "b<", "c"]
-    places = []
-    for group in groups:
-        line, dot = group.find("line").attrib, group.find("circle").attrib
-        assert float(line["x1"]) <= float(dot["cx"]) <= float(line["x2"])
-        assert float(line["x1"]) > 0
-        assert float(line["x2"]) <= plots.WIDTH
-        places.append(float(dot["cx"]))
-    assert places[0] < places[2] < places[1]
-    ticks = {int(t.text): float(t.attrib["x"]) for t in figure.findall("text")}
-    assert places[1] == pytest.approx(ticks[80])
-    assert ticks[50] == plots.LEFT
-    assert ticks[90] == plots.WIDTH - plots.RIGHT
-
-
-def test_bars_are_as_long_as_their_numbers():
-    figure = ElementTree.fromstring(
-        plots.bars([("a", {"x": 30, "y": 0, "z": 10}), ("b", {"x": 0, "y": 20, "z": 0})], title="T")
-    )
-    parts = [(r.attrib["class"], float(r.attrib["width"])) for r in figure.iter("rect")]
-    assert [name for name, _ in parts] == ["c0", "c2", "c1"]
-    assert [width / parts[1][1] for _, width in parts] == pytest.approx([3, 1, 2], abs=0.01)
-    assert ElementTree.fromstring(plots.bars([("a", {"x": 0})], title="none")) is not None
+def test_a_grid_is_a_markdown_table():
+    assert markdown_grid((["a", "b"], [["1", "x|y"]])) == "| a | b |\n| --- | --- |\n| 1 | x&#124;y |"

@@ -216,9 +216,9 @@ def make_comparison(table: Mapping[str, Any]) -> Comparison:
     Raises:
         ConfigError: an unknown key or a wrong value; with its path.
     """
-    _refuse(table, _TABLES, "")
     if "compare" not in table:
         raise ConfigError("there is no [compare] in it: the recipe of a single run goes to `transfuse run`")
+    _refuse(table, _TABLES)
     plan = from_table(_Plan, _without(table["compare"], "tasks"), "compare")
     tasks = table["compare"].get("tasks", [])
     if not isinstance(tasks, Sequence) or isinstance(tasks, str):
@@ -315,10 +315,10 @@ def _without(table: Any, key: str) -> Any:
     return {name: value for name, value in table.items() if name != key} if isinstance(table, Mapping) else table
 
 
-def _refuse(table: Mapping[str, Any], known: Sequence[str], path: str) -> None:
+def _refuse(table: Mapping[str, Any], known: Sequence[str]) -> None:
     for key in table:
         if key not in known:
-            raise ConfigError(f"unknown key {path}{key}{_hint(key, known)}")
+            raise ConfigError(f"unknown key {key}{_hint(key, known)}")
 
 
 def _hint(name: str, known: Sequence[str]) -> str:

@@ -286,15 +286,12 @@ def venn(
 
 
 def _distance(first: float, second: float, area: float) -> float:
-    """How far apart the centres of two circles lie whose overlap has this area."""
-    from scipy.optimize import brentq
-
+    """How far apart the centres of two circles lie whose overlap has this area, by bisection."""
     near, far = abs(first - second), first + second
-    if area <= 0:
-        return far
-    if area >= math.pi * min(first, second) ** 2 * (1 - 1e-9):
-        return near
-    return float(brentq(lambda gap: _lens(first, second, gap) - area, near + 1e-9, far - 1e-9))
+    while far - near > 1e-9 * (first + second):
+        middle = (near + far) / 2
+        near, far = (middle, far) if _lens(first, second, middle) > area else (near, middle)
+    return far
 
 
 def _lens(first: float, second: float, gap: float) -> float:

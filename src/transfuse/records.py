@@ -17,6 +17,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+from transfuse import corpora
 from transfuse.analysis import error_counts, errors, seen_unseen
 from transfuse.data import resolve_target
 from transfuse.files import write_beside
@@ -180,8 +181,13 @@ def make_record(run: Finished) -> Record:
     )
 
 
-@lru_cache(maxsize=2)
 def _target(spec: str, labels: str) -> Corpus:
+    """Published corpora stay in memory from one cell to the next; files may change."""
+    return _published(spec, labels) if spec in corpora.names() else resolve_target(spec, labels=labels)
+
+
+@lru_cache(maxsize=2)
+def _published(spec: str, labels: str) -> Corpus:
     return resolve_target(spec, labels=labels)
 
 

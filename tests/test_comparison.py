@@ -1,0 +1,496 @@
+"""Comparisons: what is refused, which cells there are, what a record keeps, and what tables say of records."""
+
+from __future__ import annotations
+
+import json
+import random
+import statistics
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from transfuse import cells as running
+from transfuse.cells import comparison_entries, find_records, pending_cells, run_cells
+from transfuse.cli import main
+from transfuse.comparison import BASELINES, load_comparison, make_comparison
+from transfuse.grids import main_grid, verdicts
+from transfuse.recipe import make_recipe
+from transfuse.records import Exposure, Forgetting, Record, make_record, read_records, write_record
+from transfuse.report import report_json
+from transfuse.results import Finished, read_run
+from transfuse.score import Counts, score
+from transfuse.significance import holm
+from transfuse.summary import summarise
+from transfuse.tables import Entry
+from transfuse.text import ConfigError, DataError
+
+TARGET, SOURCE = "demo-neurology", "demo-cardiology"
+TASK = {"target": TARGET, "sources": [SOURCE]}
+
+
+def plan(**more):
+    return {"compare": {"tasks": [TASK], **more}}
+
+
+# What is compared
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"data": {"target": TARGET}}, r"no \[compare\] in it: .*transfuse run"),
+        ({**plan(), "sweeps": {}}, r"unknown key sweeps; did you mean sweep\?"),
+        (plan(share=[1]), r"unknown key compare\.share; did you mean compare\.shares\?"),
+        (plan(seeds=["0"]), r"compare\.seeds\.0: .*integer.*not '0'"),
+        (plan(seeds=[0, 0]), "compare.seeds names 0 twice"),
+        (plan(seeds=[-1]), "compare.seeds are whole numbers"),
+        (plan(shares=[]), "compare.shares is empty"),
+        (plan(shares=[0.0]), "compare.shares lie above 0"),
+        (plan(shares=[1.5]), "compare.shares lie above 0"),
+        (plan(methods=["retrian"]), r"unknown method 'retrian'; did you mean retrain\?"),
+        ({"compare": {}}, "compare.tasks is empty"),
+        ({"compare": {"tasks": "x"}}, "compare.tasks is a list of tables"),
+        ({"compare": {"tasks": [{"target": TARGET, "source": "x"}]}}, r"unknown key compare\.tasks\[0\]\.source; did"),
+        ({"compare": {"tasks": [TASK, TASK]}}, "compare.tasks names .* twice"),
+        ({**plan(), "data": {"share": 0.1}}, r"data\.share: a comparison names it in compare\.shares"),
+        ({**plan(), "data": {"limits": 1}}, r"unknown key data\.limits; did you mean data\.limit\?"),
+        ({**plan(), "data": {"limit": -1}}, r"data\.limit is"),
+        ({**plan(), "method": {"label_mmd": 1.0}}, "unknown key method.label_mmd: no method of the comparison has it"),
+        ({**plan(), "method": {"name": "retrain"}}, "method.name: a comparison names its methods"),
+        (
+            {**plan(), "method": {"training": {"epoch": 1}}},
+            r"methods\.target-only: unknown key method\.training\.epoch",
+        ),
+        ({**plan(), "methods": {"retrain": {"training": {"epochs": 0}}}}, r"methods\.retrain: .*at least 1"),
+        ({**plan(), "methods": {"crfsuite": {"method": "retrain"}}}, "this name belongs to the method crfsuite"),
+        ({**plan(), "methods": {"a.b": {"method": "retrain"}}}, "a name has no dot in it"),
+        ({**plan(), "methods": {"a": {"method": 1}}}, r"methods\.a\.method is a method's name"),
+        ({**plan(), "methods": {"a": 1}}, r"methods\.a is a table"),
+        ({**plan(), "sweep": {"retrain": [1]}}, r'sweep\."retrain": write it as'),
+        ({**plan(), "sweep": {"retrain.frozen": []}}, "write it as"),
+        ({**plan(), "sweep": {"retrain.frosen": [[]]}}, r"unknown key method\.frosen"),
+        ({**plan(), "published": {"place": "x", "f1": {"joint": 1.0}}}, "published: joint is not compared"),
+        ({**plan(shares=[0.1, 1]), "published": {"place": "x"}}, "published.share names the share"),
+        ({**plan(), "published": {"f1": {}}}, r"published\.place: Field required"),
+        ({"compare": {"tasks": [{**TASK, "published": {"crfsuite": 1.0}}]}}, r"published\.place is missing"),
+    ],
+)
+def test_refused_with_its_path(table, message):
+    with pytest.raises(ConfigError, match=message):
+        make_comparison(table)
+
+
+def settings(comparison, name):
+    (variant,) = (variant for variant in comparison.variants if variant.name == name)
+    return variant.settings
+
+
+def test_common_settings_go_to_whom_they_fit_and_own_ones_before_them():
+    table = plan(methods=["retrain", "cold"]) | {
+        "method": {"training": {"epochs": 3, "batch": 4}, "source_dropout": 0.7},
+        "methods": {
+            "retrain": {"training": {"epochs": 5}},
+            "cold": {"method": "retrain", "preset": "giorgi-bader", "transfer": ["crf"]},
+            "crfsuite": {"c2": 0.5},
+        },
+    }
+    found = make_comparison(table)
+    assert [variant.name for variant in found.variants] == ["target-only", "crfsuite", "retrain", "cold"]
+    assert (settings(found, "target-only").training.epochs, settings(found, "target-only").training.batch) == (3, 4)
+    assert (settings(found, "retrain").training.epochs, settings(found, "retrain").training.batch) == (5, 4)
+    assert settings(found, "crfsuite").c2 == 0.5
+    cold = settings(found, "cold")
+    assert (cold.transfer, cold.training.epochs, cold.training.optimizer) == (("crf",), 3, "sgd")
+    assert not hasattr(settings(found, "target-only"), "source_dropout")
+
+
+def test_a_sweep_is_a_variant_for_each_value():
+    found = make_comparison(plan() | {"sweep": {"retrain.training.epochs": [1, 2], "crfsuite.c2": [0.3]}})
+    assert [(v.name, v.swept) for v in found.variants][2:] == [
+        ("retrain training.epochs=1", ("retrain.training.epochs", 1)),
+        ("retrain training.epochs=2", ("retrain.training.epochs", 2)),
+        ("crfsuite c2=0.3", ("crfsuite.c2", 0.3)),
+    ]
+    assert [settings(found, f"retrain training.epochs={n}").training.epochs for n in (1, 2)] == [1, 2]
+
+
+def test_cells_are_recipes_and_those_without_source_are_shared():
+    other = {"target": TARGET, "sources": ["demo-respiratory"]}
+    table = {"compare": {"tasks": [TASK, other], "shares": [1.0, 0.1], "seeds": [3, 0], "methods": ["retrain"]}}
+    comparison = make_comparison({**table, "data": {"limit": 20}})
+    cells = list(comparison.cells())
+    assert len(cells) == 2 * 2 * 2 * 3
+    assert [cell.seed for cell in cells] == [3] * 12 + [0] * 12
+    assert [cell.share for cell in cells[:6]] == [0.1] * 3 + [1.0] * 3
+    for cell in cells:
+        alone = cell.variant.method in BASELINES
+        assert cell.recipe.data.sources == (() if alone else cell.task.sources)
+        assert cell.recipe.data.limit == (0 if alone else 20)
+        assert make_recipe(cell.recipe.to_dict()).hash == cell.recipe.hash
+    assert len({cell.recipe.hash for cell in cells}) == 2 * 2 * (2 + 2)
+    assert len(pending_cells(cells, [])) == 16
+    assert len(pending_cells(cells, [cells[0].recipe.hash])) == 15
+
+
+def test_published_numbers_are_of_a_task_or_of_the_mean():
+    other = {"target": TARGET, "sources": ["demo-respiratory"], "published": {"crfsuite": 44.0}}
+    table = {"compare": {"tasks": [TASK, other], "shares": [0.1, 1.0]}}
+    comparison = make_comparison({**table, "published": {"place": "x", "share": 0.1, "f1": {"crfsuite": 50.0}}})
+    names = [task.name for task in comparison.tasks]
+    found = [comparison.published_f1(task, "crfsuite", 0.1) for task in (None, *names)]
+    assert found == [0.5, None, 0.44]
+    assert comparison.published_f1(None, "crfsuite", 1.0) is None
+    alone = make_comparison({**plan(), "published": {"place": "x", "f1": {"crfsuite": 50.0}}})
+    assert alone.published_f1(alone.tasks[0].name, "crfsuite", 1.0) == 0.5
+
+
+# Records
+
+counts = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=40)
+
+
+def record(documents, *, seed=0, share=0.1, method="m", sources=(), dev=0.5, target="t") -> Record:
+    """A record of documents' (gold, false positives, false negatives), the last at most as many as gold."""
+    rows = [(gold, fp, min(gold, fn)) for gold, fp, fn in documents]
+    micro = tuple(sum(row[i] for row in ((g - fn, fp, fn) for g, fp, fn in rows)) for i in range(3))
+    tp = round(100 * dev)
+    kinds = {"strict": {"A": micro}, "relaxed": {"A": micro}}
+    facts = {"documents": {"train": 5}, "sha256": "0" * 64, "labels": ["A"]}
+    return Record(
+        {"method": {"name": method}, "data": {"share": share, "target": target, "labels": ""}, "run": {"seed": seed}},
+        {
+            "target": {"name": target, **facts},
+            "sources": [{"name": name, "removed": {}, **facts} for name in sources],
+            "labelled": 5,
+            "annotations": 50,
+        },
+        {"dev": {kind: {"A": (tp, 100 - tp, 100 - tp)} for kind in kinds}, "test": kinds},
+        tuple(gold for gold, _, _ in rows),
+        {i: (fp, fn) for i, (_, fp, fn) in enumerate(rows) if fp or fn},
+        {"missed": 1},
+        {"seen": (1, 0, 0), "unseen": (0, 0, 1)},
+        1.5,
+        {name: Exposure(30, 10, 3.0) for name in sources},
+        {name: Forgetting("dev", 0.8, 0.6) for name in sources},
+        "by hand",
+        {"transfuse": "0", "python": "3", "torch": "2", "device": "cpu", "threads": 1},
+    )
+
+
+@given(counts)
+def test_a_record_is_read_as_it_was_written(tmp_path_factory, documents):
+    folder = tmp_path_factory.mktemp("records")
+    made = record(documents, sources=("s",))
+    write_record(made, folder, "abc")
+    (found,) = read_records(folder).values()
+    assert found == made
+    assert found.scores.micro() == Counts(*made.counts["test"]["strict"]["A"])
+    assert found.scores.array()[:, 0].tolist() == [
+        [gold - min(gold, fn), fp, min(gold, fn), 0] for gold, fp, fn in documents
+    ]
+
+
+def test_a_record_holds_what_its_run_says_and_is_small(tmp_path):
+    (folder,) = [run_one(tmp_path, plan(shares=[0.1]), "crfsuite")]
+    run = read_run(folder)
+    made = make_record(run)
+    write_record(made, tmp_path / "records", "abc")
+    assert (tmp_path / "records" / "abc.json").stat().st_size < 4000
+    found = read_records(tmp_path / "records")["abc"]
+    gold = make_gold()
+    strict = score(gold, run.predictions(), kinds=("strict", "relaxed"))
+    assert found.scores.micro() == strict.micro()
+    assert (found.scores.array().sum(axis=1) == strict.array().sum(axis=1)).all()
+    for split in ("dev", "test"):
+        for kind in ("strict", "relaxed"):
+            assert found.micro(split, kind).to_dict() == run.scores[split][kind]["micro"]
+    assert sum(found.errors.values()) > 0
+    assert sum((Counts(*row) for row in found.mentions.values()), Counts()) == strict.micro()
+    assert found.data["annotations"] == sum(len(d.entities) for d in train_part(run.seed))
+    assert found.cpu_seconds == pytest.approx(run.cpu_seconds, abs=0.01)
+    assert "argv" not in found.environment
+
+
+def run_one(folder: Path, table, name) -> Path:
+    comparison = make_comparison(table)
+    (cell,) = (cell for cell in comparison.cells() if cell.variant.name == name)
+    from transfuse.recipe import run_recipe
+
+    run_recipe(cell.recipe, folder / "run")
+    return folder / "run"
+
+
+def make_gold():
+    from transfuse.data import resolve
+
+    return resolve(TARGET).test
+
+
+def train_part(seed):
+    from transfuse.data import resolve
+
+    return resolve(TARGET).sample(0.1, seed=seed).train
+
+
+def test_exposure_adds_over_stages_and_the_last_word_counts(tmp_path):
+    events = [
+        {"event": "exposure", "stage": "source", "corpus": "s", "sentences": 99, "size": 10, "passes": 9.9},
+        {"event": "exposure", "stage": "source", "corpus": "s", "sentences": 20, "size": 10, "passes": 2.0},
+        {"event": "exposure", "stage": "target", "corpus": "s", "sentences": 5, "size": 10, "passes": 0.5},
+        {"event": "exposure", "stage": "target", "corpus": "u", "sentences": 30, "size": 30, "passes": 1.0},
+        {"event": "source-score", "stage": "target", "corpus": "s", "split": "dev", "before": 0.8, "after": None},
+        {"event": "source-score", "stage": "target", "corpus": "s", "split": "dev", "before": None, "after": 0.5},
+    ]
+    folder = run_one(tmp_path, plan(shares=[0.1]), "crfsuite")
+    run = read_run(folder)
+    made = make_record(Finished(folder, run.recipe, run.environment, (*run.records, *events), run.scores))
+    assert made.exposure == {"s": Exposure(25, 10, 2.5), "u": Exposure(30, 30, 1.0)}
+    assert made.source_epochs == pytest.approx(55 / 40)
+    assert made.forgetting == {"s": Forgetting("dev", 0.8, 0.5)}
+
+
+@pytest.mark.parametrize("harm", ["text", "format", "gold", "field"])
+def test_what_is_no_record_is_refused(tmp_path, harm):
+    write_record(record([(3, 1, 1)]), tmp_path, "abc")
+    path = tmp_path / "abc.json"
+    table = json.loads(path.read_text())
+    if harm == "gold":
+        next((tmp_path / "gold").iterdir()).unlink()
+    elif harm == "text":
+        path.write_text("{")
+    else:
+        path.write_text(json.dumps({**table, "format": 0} if harm == "format" else {**table, "more": 1}))
+    with pytest.raises(DataError, match=r"abc\.json"):
+        read_records(tmp_path)
+
+
+def test_a_record_from_before_a_setting_existed_is_of_its_default(tmp_path):
+    comparison = make_comparison(plan())
+    cell = next(cell for cell in comparison.cells() if cell.variant.name == "crfsuite")
+    recipe = cell.recipe.to_dict()
+    del recipe["method"]["iterations"]
+    write_record(replace(record([(1, 0, 0)]), recipe=recipe), tmp_path, "old")
+    stranger = replace(record([(1, 0, 0)]), recipe={**recipe, "method": {"name": "crfsuite", "c3": 1}})
+    write_record(stranger, tmp_path, "stranger")
+    assert find_records(comparison.cells(), tmp_path).keys() == {cell.recipe.hash}
+
+
+# Tables
+
+
+def entries(name, documents, *, seeds=3, task="t from s", **more):
+    return [Entry(task, name, record(documents, seed=seed, method=name, **more)) for seed in range(seeds)]
+
+
+def drawn(share, *, documents=60, seed=0):
+    """Documents of two gold entities of which a share is not found."""
+    rng = random.Random(seed)
+    return [(2, 0, sum(rng.random() < share for _ in range(2))) for _ in range(documents)]
+
+
+BASE = drawn(0.5)
+
+
+@pytest.mark.parametrize(
+    ("documents", "base", "seeds", "word", "reason"),
+    [
+        (drawn(0.2), BASE, 3, "helps", ""),
+        (drawn(0.8), BASE, 3, "hurts", ""),
+        (drawn(0.5, seed=1), BASE, 3, "undecided", "a difference as large may be chance"),
+        (BASE, BASE, 3, "undecided", "a difference as large may be chance"),
+        (drawn(0.0), BASE, 1, "undecided", "one seed"),
+        (drawn(0.0)[:15], BASE[:15], 3, "undecided", "15 test documents"),
+    ],
+)
+def test_verdicts(documents, base, seeds, word, reason):
+    rows = [*entries("target-only", base, seeds=seeds), *entries("m", documents, seeds=seeds, sources=("s",))]
+    (table,) = summarise(rows).tables
+    found = table.row("m")
+    assert (found.verdict.word, found.verdict.reason) == (word, reason)
+    assert found.gain == pytest.approx(found.mean() - table.row("target-only").mean())
+    (sentence,) = verdicts(summarise(rows))
+    start = {"undecided": f"Whether s helps t at 10 % is undecided ({reason}): "}.get(word, f"s {word} t at 10 %: ")
+    assert sentence.startswith(start)
+
+
+def test_chance_is_corrected_over_all_tables_and_shared_runs_count_once():
+    base, rows = entries("target-only", BASE), []
+    for number in range(12):
+        task = f"t from s{number}"
+        rows += [replace(entry, task=task) for entry in base]
+        rows += entries("m", drawn(0.42, seed=number), task=task, sources=(f"s{number}",))
+    shared = entries("crfsuite", drawn(0.4, seed=99))
+    rows += [replace(entry, task=f"t from s{number}") for number in range(12) for entry in shared]
+    summary = summarise(rows, resamples=400)
+    assert summary.tests == 13
+    found = {row.name + table.task: row for table in summary.tables for row in table.rows if row.test}
+    unique = [row for key, row in found.items() if not key.startswith("crfsuite") or key.endswith(" s0")]
+    assert len(unique) == 13
+    expected = holm([row.test.p_randomisation for row in unique])
+    assert [row.p for row in unique] == pytest.approx(expected)
+    assert {row.verdict.word for row in found.values()} > {"undecided"}
+
+
+def test_many_tests_get_enough_resamples():
+    rows = entries("target-only", BASE) + [e for i in range(100) for e in entries(f"m{i}", drawn(0.1, seed=i))]
+    summary = summarise(rows)
+    assert {row.verdict.word for row in summary.tables[0].rows} == {"baseline", "helps"}
+
+
+def test_test_never_chooses_and_dev_does():
+    rows = [
+        *entries("target-only", BASE),
+        *entries("good on test", drawn(0.0), sources=("s",), dev=0.1),
+        *entries("good on dev", drawn(0.9), sources=("s",), dev=0.9),
+    ]
+    (table,) = summarise(rows).tables
+    assert table.best.name == "good on dev"
+
+
+def test_averages_are_over_tasks():
+    rows, means = [], []
+    for number, share in enumerate((0.1, 0.3, 0.6)):
+        task = f"t{number}"
+        rows += entries("target-only", BASE, task=task)
+        rows += entries("m", drawn(share), task=task, sources=("s",))
+        means.append(summarise(rows[-6:]).tables[0].row("m"))
+    summary = summarise(rows)
+    (average,) = (average for average in summary.averages if average.name == "m")
+    assert average.mean == pytest.approx(statistics.fmean(row.mean() for row in means))
+    assert average.deviation == pytest.approx(statistics.stdev(row.mean() for row in means))
+    assert average.gain == pytest.approx(statistics.fmean(row.gain for row in means))
+    assert sum(average.count(word) for word in ("helps", "hurts", "undecided")) == 3
+
+
+def test_the_grid_shows_sources_before_and_after_and_leaves_empty_columns_out():
+    (table,) = summarise([*entries("target-only", BASE), *entries("m", drawn(0.1), sources=("s",))]).tables
+    heads, cells = main_grid(table)
+    row = dict(zip(heads, cells[1], strict=True))
+    assert (row["source epochs"], row["source F1 before"], row["source F1 after"]) == ("3.0", "80.00", "60.00")
+    assert row["CPU s"] == "1.5"
+    assert "published" not in heads
+
+
+def test_two_runs_of_one_seed_are_refused():
+    with pytest.raises(DataError, match="the same seed"):
+        summarise([*entries("m", BASE, seeds=1), *entries("m", BASE, seeds=1)])
+
+
+def test_runs_on_a_target_that_changed_are_refused():
+    first, second = entries("m", BASE, seeds=2)
+    facts = {**second.record.data, "target": {**second.record.data["target"], "sha256": "1" * 64}}
+    with pytest.raises(DataError, match="changed"):
+        summarise([first, replace(second, record=replace(second.record, data=facts))])
+
+
+# Running
+
+RUNNABLE = plan(shares=[0.1], seeds=[0, 1]) | {
+    "method": {
+        "vectors": {"kind": "none"},
+        "training": {"epochs": 1, "steps": 2},
+        "architecture": {"encoder": {"hidden": 4}},
+    },
+    "methods": {"broken": {"method": "target-only", "vectors": {"kind": "file", "path": "none.txt"}}},
+}
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    """A comparison through the command line, in which one method always fails."""
+    folder = tmp_path_factory.mktemp("compare")
+    (folder / "c.toml").write_text(json_to_toml(RUNNABLE))
+    with pytest.raises(SystemExit) as left:
+        main(["compare", str(folder / "c.toml"), "--out", str(folder / "out"), "--jobs", "2", "--no-bundles"])
+    return folder, left.value.code
+
+
+def json_to_toml(table):
+    import tomli_w
+
+    return tomli_w.dumps(table)
+
+
+def test_a_cell_that_fails_leaves_the_others_alone(compared):
+    folder, status = compared
+    assert status == 1
+    comparison = load_comparison(folder / "c.toml")
+    records = find_records(comparison.cells(), folder / "out" / "records")
+    done = {cell.variant.name for cell in comparison.cells() if cell.recipe.hash in records}
+    assert done == {"target-only", "crfsuite"}
+    assert len(records) == 4
+    report = json.loads((folder / "out" / "report.json").read_text())
+    assert len(report["cells"]) == 4
+    assert "2 of the planned runs are not finished" in (folder / "out" / "report.md").read_text()
+    assert not list((folder / "out" / "cells").glob("*/bundle"))
+    assert tomllib.loads((folder / "out" / "comparison.toml").read_text()) == RUNNABLE
+
+
+def test_finished_cells_are_not_run_again_and_tables_need_records_only(compared, tmp_path, monkeypatch):
+    folder, _ = compared
+    comparison = load_comparison(folder / "c.toml")
+    (tmp_path / "out").mkdir()
+    (folder / "out" / "records").rename(tmp_path / "out" / "records")
+    try:
+        monkeypatch.setattr(running, "run_recipe", None)
+        with pytest.raises(SystemExit) as left:
+            main(["compare", str(folder / "c.toml"), "--out", str(tmp_path / "out"), "--jobs", "0", "--json"])
+        assert not left.value.code
+        ours, theirs = (json.loads((place / "out" / "report.json").read_text()) for place in (tmp_path, folder))
+        assert ours == theirs
+        records = find_records(comparison.cells(), tmp_path / "out" / "records")
+        summary = summarise(comparison_entries(comparison, records))
+        assert report_json(summary)["summary"] == ours["summary"]
+    finally:
+        (tmp_path / "out" / "records").rename(folder / "out" / "records")
+
+
+def test_what_runs_is_told_and_a_reason_is_one_line(tmp_path):
+    comparison = make_comparison(RUNNABLE)
+    wanted = [cell for cell in comparison.cells() if cell.variant.name in {"broken", "crfsuite"}][:2]
+    events = []
+    failures = run_cells(wanted, tmp_path, records=tmp_path / "records", watch=events.append)
+    assert [failure.cell.variant.name for failure in failures] == ["broken"]
+    assert "\n" not in failures[0].reason
+    ends = [(event.kind, event.cell.variant.name) for event in events if event.kind != "goes on"]
+    assert ends == [("starts", "crfsuite"), ("done", "crfsuite"), ("starts", "broken"), ("failed", "broken")]
+    assert not list(tmp_path.glob("cells/*/cells"))
+
+
+def test_cells_that_need_the_same_source_do_not_start_together():
+    tasks = [{"target": TARGET, "sources": [source]} for source in (SOURCE, "demo-respiratory")]
+    comparison = make_comparison({"compare": {"tasks": tasks, "methods": ["retrain", "joint"]}})
+    cells = [cell for cell in comparison.cells() if cell.task.sources and cell.variant.method not in BASELINES]
+    order = running._Order(cells)
+    first, second = order.next(), order.next()
+    assert [cell.task.sources for cell in (first, second)] == [(SOURCE,), ("demo-respiratory",)]
+    order.ended(first)
+    assert order.next().recipe.data.sources == (SOURCE,)
+    assert order.next() is not None, "rather wait for the same source than do nothing"
+    assert order.next() is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["compare", "--out", "x"], "nothing to compare"),
+        (["compare", "--out", "x", "--target", TARGET, "--shares", "a"], "--shares: a is no number"),
+        (["compare", "none.toml", "--out", "x"], "cannot read the recipe"),
+        (["compare", "none.toml", "--out", "x", "--seeds", "2"], "--seeds: the recipe says it"),
+        (["compare", "ground/ncbi-disease", "--out", "x"], "no [compare] in it"),
+        (["compare", "--out", "x", "--target", TARGET, "--jobs", "0"], "nothing to report"),
+    ],
+)
+def test_a_mistake_is_one_line(tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as left:
+        main(arguments)
+    assert left.value.code == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.count("\n") == 1
+    assert not list(tmp_path.iterdir())

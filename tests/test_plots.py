@@ -1,0 +1,102 @@
+"""Figures show the numbers they are given, as SVG, as PNG, and inside a page."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from transfuse import plots
+from transfuse.plots import COLOURS, Point, Series
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def line(name, colour, ys):
+    return Series(name, colour, tuple(Point(x, y, y - 1, y + 1) for x, y in zip((5, 10, 100), ys, strict=True)))
+
+
+DRAWINGS = {
+    "curves": lambda: plots.curves(
+        [line("base", "base", (50, 60, 80)), line("病 & <m>", "c0", (55, 66, 81))],
+        title="T <&>",
+        x="share",
+        y="F1",
+        ticks=[(5, "5"), (10, "10"), (100, "100")],
+        logarithmic=True,
+        level=("none", 52.0),
+    ),
+    "intervals": lambda: plots.intervals(
+        [("a", "base", Point(0, 61, 55, 64)), ("$b$", "c0", Point(0, 80, 79, 88))], title="T", x="F1"
+    ),
+    "stacks": lambda: plots.stacks(
+        [("a", {"x": 30, "y": 0, "z": 10}), ("b", {"x": 0, "y": 20, "z": 0})], title="T", x="n"
+    ),
+    "bars": lambda: plots.bars(["g", "h"], [("a", "base", [1, 2]), ("b", "c0", [3, 4])], title="T", y="F1"),
+    "venn": lambda: plots.venn(
+        [("tp", (1, 2, 3)), ("none", (0, 0, 0)), ("apart", (5, 0, 5))], rows=[("a", "base"), ("b", "c0")], title="T"
+    ),
+    "nothing": lambda: plots.stacks([("a", {"x": 0})], title="none", x="n"),
+}
+
+
+@pytest.fixture(params=DRAWINGS)
+def drawing(request):
+    return DRAWINGS[request.param]()
+
+
+def test_it_is_a_picture_in_both_forms(drawing, tmp_path: Path):
+    drawing.save(tmp_path / "new" / "figure.1")
+    svg, png = ((tmp_path / "new" / f"figure.1.{kind}").read_bytes() for kind in ("svg", "png"))
+    assert ElementTree.fromstring(svg).tag == f"{SVG}svg"
+    assert png.startswith(b"\x89PNG")
+    assert int.from_bytes(png[16:20], "big") == round(200 * plots.WIDTH)
+
+
+def test_in_a_page_it_takes_the_colours_of_the_page_and_points_nowhere(drawing):
+    inline = drawing.inline
+    assert inline.startswith("<svg viewBox=")
+    assert not re.search(r"#[0-9a-f]{6}|https?:|<metadata|<\?xml", inline)
+    names = set(re.findall(r"var\(--(\w+)\)", inline))
+    assert names
+    assert names <= set(COLOURS)
+    assert "<text" in inline, "text stays text"
+
+
+def test_the_same_numbers_make_the_same_file():
+    assert DRAWINGS["curves"]() == DRAWINGS["curves"]()
+
+
+def test_names_are_shown_as_they_are():
+    texts = [element.text for element in ElementTree.fromstring(DRAWINGS["curves"]().svg).iter(f"{SVG}text")]
+    assert "病 & <m>" in texts
+    assert "$b$" in [e.text for e in ElementTree.fromstring(DRAWINGS["intervals"]().svg).iter(f"{SVG}text")]
+
+
+def test_colours_can_be_told_apart():
+    assert len(set(COLOURS.values())) == len(COLOURS)
+
+
+@given(st.floats(0.1, 3), st.floats(0.1, 3), st.floats(0, 1))
+def test_circles_overlap_by_their_number(first, second, share):
+    area = share * math.pi * min(first, second) ** 2
+    gap = plots._distance(first, second, area)
+    assert abs(first - second) - 1e-9 <= gap <= first + second + 1e-9
+    assert plots._lens(first, second, gap) == pytest.approx(area, abs=1e-6)
+
+
+def test_a_lens_is_what_counting_points_gives():
+    first, second, gap = 1.0, 0.7, 0.9
+    step = 0.002
+    points = range(int(-1 / step), int(1 / step) + 1)
+    inside = sum(
+        (x * step) ** 2 + (y * step) ** 2 <= first**2 and (x * step - gap) ** 2 + (y * step) ** 2 <= second**2
+        for x in points
+        for y in points
+    )
+    assert plots._lens(first, second, gap) == pytest.approx(inside * step**2, rel=0.005)
