@@ -499,11 +499,11 @@ def test_demo_prints_the_table_writes_the_report_and_is_instant_again(done, here
     quick = {"target-only": settings, "crfsuite": {}, "retrain": settings | {"source_training": settings["training"]}}
     monkeypatch.setattr(demo, "METHODS", quick)
     printed = done("demo", "--out", "d", "--language", "zh", "--share", 0.05)
-    (table,) = json.loads(done("demo", "--out", "d", "--language", "zh", "--share", 0.05, "--json"))
-    assert [row["name"] for row in table["rows"]] == ["target-only", "crfsuite", "retrain"]
-    assert table["rows"][2]["sources"] == ["demo-cardiology-zh"]
-    for row in table["rows"]:
-        assert f"{100 * row['mean']:.2f}" in printed
+    rows = json.loads(done("demo", "--out", "d", "--language", "zh", "--share", 0.05, "--json"))["summary"]
+    assert [row["method"] for row in rows] == ["target-only", "crfsuite", "retrain"]
+    assert rows[2]["sources"] == ["demo-cardiology-zh"]
+    for row in rows:
+        assert f"{row['mean']:.2f}" in printed
     assert "report.html" in {path.name for path in (here / "d").iterdir()}
     monkeypatch.setattr("transfuse.methods.crfsuite.Crfsuite.fit", None)  # nothing is trained again
     assert done("demo", "--out", "d", "--language", "zh", "--share", 0.05) == printed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import random
 import statistics
 import tomllib
@@ -459,6 +460,27 @@ def test_what_runs_is_told_and_a_reason_is_one_line(tmp_path):
     ends = [(event.kind, event.cell.variant.name) for event in events if event.kind != "goes on"]
     assert ends == [("starts", "crfsuite"), ("done", "crfsuite"), ("starts", "broken"), ("failed", "broken")]
     assert not list(tmp_path.glob("cells/*/cells"))
+
+
+def test_a_process_that_dies_fails_its_cell_and_an_interruption_leaves_none_behind(tmp_path):
+    comparison = make_comparison(RUNNABLE)
+    wanted = [cell for cell in comparison.cells() if cell.variant.name == "crfsuite"]
+    events = []
+
+    def watch(event):
+        events.append(event)
+        started = [event.kind for event in events].count("starts")
+        if event.kind == "starts" and started == 1:
+            for process in multiprocessing.active_children():
+                process.kill()
+        if event.kind == "starts" and started == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_cells(wanted, tmp_path, records=tmp_path / "records", watch=watch)
+    assert [event.kind for event in events] == ["starts", "failed", "starts"]
+    assert "died with exit code -9" in events[1].text
+    assert not multiprocessing.active_children()
 
 
 def test_cells_that_need_the_same_source_do_not_start_together():

@@ -13,7 +13,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -237,7 +237,8 @@ class _Worker:
         self.cell = order.next()
         if self.cell:
             watch(Event("starts", self.cell))
-            self.connection.send(self.cell.recipe)
+            with suppress(ConnectionError):  # of a process that has died, which `receive` will see
+                self.connection.send(self.cell.recipe)
 
     def receive(self) -> Event:
         assert self.cell
