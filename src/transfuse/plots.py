@@ -142,25 +142,8 @@ def curves(
         width = max(place for place, _ in ticks) - min(place for place, _ in ticks)
         for rank, one in enumerate(series):
             aside = (rank - (len(series) - 1) / 2) / len(series)  # so that bars do not hide each other
-            ys = [point.y for point in one.points]
-            ends = [
-                [p.y - p.low for p in one.points],
-                [p.high - p.y for p in one.points],
-            ]
-            axes.errorbar(
-                [p.x * 1.08**aside if logarithmic else p.x + 0.04 * width * aside for p in one.points],
-                ys,
-                yerr=ends,
-                color=COLOURS[one.colour],
-                marker=MARKERS[rank % len(MARKERS)],
-                markersize=5,
-                linewidth=1.6,
-                elinewidth=1,
-                capsize=3,
-                linestyle="--" if one.colour == "base" else "-",
-                label=one.name,
-                zorder=3 + (len(series) - rank) / len(series),
-            )
+            places = [p.x * 1.08**aside if logarithmic else p.x + 0.04 * width * aside for p in one.points]
+            _line(axes, places, one, rank)
         if level:
             axes.axhline(level[1], color=COLOURS["base"], linestyle="--", linewidth=1.2, label=level[0], zorder=2)
         if logarithmic:
@@ -171,6 +154,24 @@ def curves(
         axes.set_ylabel(y)
         _legend(figure, axes)
         return done()
+
+
+def _line(axes: Axes, places: Sequence[float], series: Series, rank: int) -> None:
+    points = series.points
+    axes.errorbar(
+        places,
+        [point.y for point in points],
+        yerr=[[point.y - point.low for point in points], [point.high - point.y for point in points]],
+        color=COLOURS[series.colour],
+        marker=MARKERS[rank % len(MARKERS)],
+        markersize=5,
+        linewidth=1.6,
+        elinewidth=1,
+        capsize=3,
+        linestyle="--" if series.colour == "base" else "-",
+        label=series.name,
+        zorder=4 - rank / 100,
+    )
 
 
 def intervals(rows: Sequence[tuple[str, str, Point]], *, title: str, x: str) -> Drawing:

@@ -154,9 +154,9 @@ def perform(
         with watching_cells(len({c.recipe.hash for c in cells}), len(pending)) as watch:
             failures = run_cells(pending, folder, records=records, jobs=jobs, device=device, keep=keep, watch=watch)
     found = find_records(cells, records)
+    if failures and not found:
+        return None, failures
     if not found:
-        if failures:
-            return None, failures
         raise DataError("no cell of the comparison is finished: there is nothing to report", path=str(records))
     summary = summarise(comparison_entries(comparison, found, folder), published=comparison.published_f1)
     write_report(folder, summary, title=title or comparison.title, missing=len(pending_cells(cells, found)))
