@@ -199,6 +199,7 @@ def fit_together(
     settings: FromSources,
     *,
     run: Run,
+    name: str = "target",
     terms: Terms | None = None,
     penalty: Callable[[], dict[str, Tensor]] | None = None,
     frozen: Sequence[str] = (),
@@ -208,12 +209,13 @@ def fit_together(
     Args:
         begun: where it begins; trained in place.
         settings: the loop, and how much of the sources there is in it.
-        run: its stage ``target``.
+        run: where it happens.
+        name: of its stage there.
         terms: further loss terms of a source's sample and the target's.
         penalty: further weighted loss terms of the weights as they stand.
         frozen: layer groups that keep their weights.
     """
-    stage = run.stage("target")
+    stage = run.stage(name)
     encoding, target = begun.encoding, begun.target
     sources = begun.sources if settings.source_epochs else ()
     epsilon = settings.source_weight if sources else 0.0
@@ -230,8 +232,9 @@ def fit_together(
     for domain in sources:
         record_exposure(stage, domain, round(done * len(domain.items)))
     for domain, before in zip(begun.sources, begun.scores, strict=True):
-        after = domain.score(encoding)
-        stage.record("source-score", corpus=domain.corpus.name, split="dev", before=before, after=after)
+        if domain.corpus.dev:
+            after = domain.score(encoding)
+            stage.record("source-score", corpus=domain.corpus.name, split="dev", before=before, after=after)
     return target.tagger(encoding)
 
 
