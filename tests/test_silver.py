@@ -319,6 +319,24 @@ class TestCommandLine:
         assert [d.id for d in formats.read("s2/train.jsonl")] == ["1", "3"]
         assert "blacklist: 1 name: cough (1)" in run("silver", "clean", "s", "--target", "gold", "--out", "s3")[1]
 
+    def test_corpora_for_annotators_are_kept_apart_from_the_target(self, here, run):
+        Path("gold").mkdir()
+        for split, documents in GOLD.splits.items():
+            formats.write(documents, f"gold/{split}.jsonl", "jsonl")
+        Path("other").mkdir()
+        mixed = [Document("new", "A cat with asthma.", (Entity(2, 5, "Species"), Entity(11, 17, "DISO")))]
+        for split, documents in GOLD.splits.items():
+            formats.write([*mixed, *documents], f"other/{split}.jsonl", "jsonl")
+        arguments = ("silver", "apart", "other", "--target", "gold", "--out", "apart", "--only")
+        status, _, said = run(*arguments, "Disease")
+        assert status == 0 and "1 by id, 3 by text" in said
+        for split in ("train", "dev", "test"):
+            (document,) = formats.read(f"apart/{split}.jsonl")
+            assert (document.id, document.entities) == ("new", (Entity(11, 17, "Disease"),))
+        assert run(*arguments, "Plant")[0] == 2
+        status, _, said = run("silver", "apart", "gold", "--target", "gold", "--out", "none")
+        assert status == 2 and "the target's own text" in said and not Path("none").exists()
+
     def test_record_as_json_with_weights(self, here, run):
         status, printed, _ = run(
             "silver", "build", "a", "b", "--text", "texts.jsonl", "--weight", "a=2", "--json", "-o", "s"
