@@ -31,6 +31,7 @@ SMALL: dict[str, Any] = {
     "training": Training(epochs=6, steps=40, rate=8e-3),
     "source_training": Training(epochs=3, steps=40, rate=8e-3),
     "source_epochs": 2.0,
+    "raw_epochs": 1.0,
 }
 
 
@@ -57,7 +58,8 @@ def task() -> Task:
     other = LabelMap({label: label for label in source.labels if label != source.labels[0]}, drop=(source.labels[0],))
     extra = tuple(d.with_entities([*d.entities, *_stranger(d)]) for d in other.apply_corpus(source).train)
     labels = (*other.apply_corpus(source).labels, "Stranger")
-    return Task(target, (Corpus("source", {"train": extra, "dev": ()}, labels),))
+    raw = tuple(Document(d.id, d.text) for d in synthetic.department("cardiology", documents=90).train[-20:])
+    return Task(target, (Corpus("source", {"train": extra, "dev": ()}, labels),), raw)
 
 
 def _stranger(document: Document) -> list[Entity]:

@@ -33,7 +33,7 @@ from transfuse.supervised import (
 from transfuse.text import ConfigError, Corpus, Task
 from transfuse.train import Training
 
-__all__ = ["Trained", "hand_over", "record_exposure", "train_sources"]
+__all__ = ["Trained", "hand_over", "need_sources", "record_exposure", "train_sources"]
 
 _MADE_BY = ("architecture", "neural", "nn", "sources", "supervised", "tags", "train", "vectors", "vocabulary", "words")
 """Modules whose code decides the weights; what other code made is not taken from the cache."""
@@ -77,8 +77,7 @@ def train_sources(
     Raises:
         ConfigError: the task has no source.
     """
-    if not task.sources:
-        raise ConfigError("this method needs at least one source")
+    need_sources(task)
     encoding = new_encoding(task.sources, settings, task=task, run=run)
     domains = tuple(read_domain(encoding, c, stage=_stage(run, i, c)) for i, c in enumerate(task.sources, 1))
     key = _key(encoding, task.sources, training, dropout, run.seed)
@@ -89,6 +88,12 @@ def train_sources(
         if not kept:
             _train(encoding, domains, training, dropout, run, path)
     return _load(path, encoding, domains, run, kept=kept)
+
+
+def need_sources(task: Task) -> None:
+    """Raises ConfigError where a task has no source."""
+    if not task.sources:
+        raise ConfigError(f"there is no source to transfer to {task.target.name} from: name one, or take target-only")
 
 
 def _stage(run: Run, number: int, corpus: Corpus) -> Stage:

@@ -22,7 +22,7 @@ from transfuse.nn.encoder import Batch
 from transfuse.nn.head import Head
 from transfuse.nn.padding import inside
 from transfuse.run import Run, Stage
-from transfuse.sources import hand_over, record_exposure, train_sources
+from transfuse.sources import hand_over, need_sources, record_exposure, train_sources
 from transfuse.supervised import (
     Domain,
     Encoding,
@@ -50,6 +50,7 @@ __all__ = [
     "share_head",
     "source_batches",
     "start",
+    "start_from_sources",
     "together",
 ]
 
@@ -139,29 +140,49 @@ class Start:
 
 
 def start(task: Task, settings: Paired, *, run: Run) -> Start:
-    """Encoder and a head for every corpus; after the sources, rows of tags that the target shares are copied to it.
+    """A fresh encoder and heads, or those of `start_from_sources`, as the settings say.
+
+    Raises:
+        ConfigError: the task has no source.
+    """
+    need_sources(task)
+    if settings.init == "source":
+        return start_from_sources(task, settings, run=run)
+    return begin_afresh(task, settings, run=run)
+
+
+def start_from_sources(
+    task: Task,
+    settings: FromSources,
+    *,
+    run: Run,
+    dropout: float | None = None,
+    layers: Sequence[str] = LAYERS,
+    frozen: Sequence[str] = (),
+) -> Start:
+    """Encoder and heads as the sources leave them; rows of tags that the target shares are copied to its head.
+
+    Args:
+        task: sources and target.
+        settings: `FromSources.source_training` is the loop on each source.
+        run: seed and records.
+        dropout: while on the sources; None for the architecture's own.
+        layers: layer groups whose weights are carried over to the target; the others start afresh.
+        frozen: layer groups that will keep their weights, for the record.
 
     Raises:
         ConfigError: the task has no source.
     """
     stage = run.stage("target")
-    if settings.init == "source":
-        before = train_sources(task, settings, settings.source_training, run=run)
-        before = before.extended(task.target, run=run, stage=stage)
-        target = read_domain(before.encoding, task.target, stage=stage)
-        hand_over(before, target, stage=stage)
-        return Start(before.encoding, target, before.domains, before.scores)
-    return begin_afresh(task, settings, run=run)
+    before = train_sources(task, settings, settings.source_training, run=run, dropout=dropout)
+    before = before.extended(task.target, run=run, stage=stage, layers=layers)
+    target = read_domain(before.encoding, task.target, stage=stage)
+    hand_over(before, target, stage=stage, layers=layers, frozen=frozen)
+    return Start(before.encoding, target, before.domains, before.scores)
 
 
 def begin_afresh(task: Task, settings: Supervised, *, run: Run) -> Start:
-    """A fresh encoder and a fresh head for every corpus.
-
-    Raises:
-        ConfigError: the task has no source.
-    """
-    if not task.sources:
-        raise ConfigError("this method needs at least one source")
+    """A fresh encoder and a fresh head for every corpus."""
     stage = run.stage("target")
     encoding = new_encoding([*task.sources, task.target], settings, task=task, run=run)
     target = read_domain(encoding, task.target, stage=stage)
@@ -229,7 +250,7 @@ def fit_together(
     domains = [target, *sources]
     summary = run_fit(encoding, domains, objective, feed, settings.training, stage=stage, frozen=frozen)
     done = settings.source_epochs * summary["epochs"] / settings.training.epochs
-    for domain in sources:
+    for domain in (domain for domain in sources if domain.corpus.train):
         record_exposure(stage, domain, round(done * len(domain.items)))
     for domain, before in zip(begun.sources, begun.scores, strict=True):
         if domain.corpus.dev:

@@ -159,6 +159,8 @@ def _finish(recipe: Recipe, output: Path | None, device: str, as_json: bool) -> 
     for moved in (record for record in run.records if record["event"] == "transferred"):
         afresh = ", ".join(moved["fresh"]) or "none"
         say(f"carried over: {', '.join(moved['layers'])}; tags {', '.join(moved['tags']) or 'none'}; afresh: {afresh}")
+    for told in (record for record in run.records if record["event"] == "note"):
+        note(told["text"])
     if recipe.published:
         say(f"published: {recipe.published.f1:.2f} ({recipe.published.place})")
     chosen = f"chosen by: {run.selection}; " if run.selection else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from transfuse.run import Run
-from transfuse.sources import record_exposure
+from transfuse.sources import need_sources, record_exposure
 from transfuse.supervised import Supervised, train_domain
 from transfuse.text import Tagger, Task
 from transfuse.transfer import begin_afresh, share_head
@@ -22,6 +22,7 @@ class Pooled(Supervised):
 
     def fit(self, task: Task, *, run: Run) -> Tagger:
         """Learn all sentences alike; the epoch is chosen on the target's development split."""
+        need_sources(task)
         stage = run.stage("target")
         begun = share_head(begin_afresh(task, self, run=run), run=run)
         items = [item for domain in (begun.target, *begun.sources) for item in domain.items]

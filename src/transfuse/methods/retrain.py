@@ -10,11 +10,9 @@ from torch import Tensor, nn
 
 from transfuse.architecture import LAYERS, Architecture, BiLSTMEncoder, layer_of
 from transfuse.run import Run
-from transfuse.sources import hand_over, train_sources
-from transfuse.supervised import read_domain
 from transfuse.text import ConfigError, Tagger, Task
 from transfuse.train import Training
-from transfuse.transfer import FromSources, Start, fit_together
+from transfuse.transfer import FromSources, Start, fit_together, start_from_sources
 from transfuse.vectors import Vectors
 
 __all__ = ["PRESETS", "Retrain"]
@@ -52,12 +50,9 @@ class Retrain(FromSources):
 
     def fit(self, task: Task, *, run: Run) -> Tagger:
         """Sources in the task's order, then the target; the head is rebuilt where label sets differ."""
-        stage = run.stage("target")
-        before = train_sources(task, self, self.source_training, run=run, dropout=self.source_dropout)
-        before = before.extended(task.target, run=run, stage=stage, layers=self.transfer)
-        target = read_domain(before.encoding, task.target, stage=stage)
-        hand_over(before, target, stage=stage, layers=self.transfer, frozen=self.frozen)
-        begun = Start(before.encoding, target, before.domains, before.scores)
+        begun = start_from_sources(
+            task, self, run=run, dropout=self.source_dropout, layers=self.transfer, frozen=self.frozen
+        )
         penalty = self._penalty(begun) if self.source_l2 else None
         return fit_together(begun, self, run=run, penalty=penalty, frozen=self.frozen)
 

@@ -8,46 +8,62 @@ from transfuse.pseudo import pseudo_label
 from transfuse.run import Run
 from transfuse.supervised import Domain
 from transfuse.text import ConfigError, Corpus, Tagger, Task
-from transfuse.transfer import Paired, Start, fit_together, start
+from transfuse.transfer import FromSources, Start, begin_afresh, fit_together, start_from_sources
 
 __all__ = ["SelfTraining"]
 
 
 @dataclass(frozen=True)
-class SelfTraining(Paired):
-    """Settings.
+class SelfTraining(FromSources):
+    """Settings. In no paper of ours; words of which the teacher is not sure are left open by the partial CRF.
 
     Attributes:
-        source_epochs: passes over each source while the target is learned.
-        threshold: the marginal probability from which a word's pseudo-tag is believed; other words stay open.
-        raw_epochs: passes over the raw text.
-        raw_weight: of its loss; the gold target's has the rest.
-        rounds: how often the text is labelled and learned.
+        source_epochs: passes over each source beside the target while the teacher learns.
+        source_batch: sentences of a source, or of raw text, a step.
+        threshold: the marginal probability from which a word's pseudo-tag is believed.
+        raw_epochs: passes over the raw text beside the target while a student learns.
+        raw_weight: the raw text's loss counts so much, the target's the rest.
+        rounds: students; each learns from what the one before it says.
     """
 
+    source_epochs: float = 0.0
     threshold: float = 0.9
     raw_epochs: float = 4.0
     raw_weight: float = 0.5
     rounds: int = 1
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.threshold <= 1 or not 0 < self.raw_weight < 1:
+            raise ConfigError("threshold lies in [0, 1], raw_weight in (0, 1)")
+        if self.rounds < 1 or self.raw_epochs <= 0:
+            raise ConfigError("rounds is at least 1, raw_epochs above 0")
+
     def fit(self, task: Task, *, run: Run) -> Tagger:
-        """A teacher from the sources, then students that start where it did."""
+        """A teacher from the sources, if there are any, then students that start where it did."""
+        teacher = self._start(task, run)
+        tagger = fit_together(teacher, self, run=run)
         if not task.raw:
-            raise ConfigError("self-training needs raw text of the target: give some, or learn from a share of it")
-        teacher = start(task, replace(self, init="source"), run=run)
-        alone = replace(self, source_epochs=0.0)
-        tagger = fit_together(teacher, alone, run=run)
+            run.record("note", text="there is no raw text of the target: the teacher is the result, as retrain's is")
+            return tagger
         for number in range(1, self.rounds + 1):
-            stage = run.stage(f"student-{number}")
-            found = pseudo_label(teacher.encoding, teacher.target, task.raw, threshold=self.threshold)
-            stage.record("pseudo", sentences=len(found.items), sure=found.sure, mentions=found.mentions)
-            student = start(task, replace(self, init="source"), run=run)
-            # numbers of forms are the table's own: the student reads with the teacher's
-            encoding = replace(student.encoding, table=teacher.encoding.table)
-            text = Corpus(f"raw text of {task.target.name}", {}, task.target.labels)
-            raw = Domain(text, student.target.head, student.target.tagset, found.items)
-            both = Start(encoding, student.target, (raw,), (None,))
-            settings = replace(self, source_epochs=self.raw_epochs, source_weight=self.raw_weight)
-            tagger = fit_together(both, settings, run=run, name=stage.name)
-            teacher = replace(student, encoding=encoding)
+            teacher, tagger = self._round(task, teacher, run, name=f"student-{number}")
         return tagger
+
+    def _start(self, task: Task, run: Run) -> Start:
+        if task.sources:
+            return start_from_sources(task, self, run=run)
+        return begin_afresh(task, self, run=run)
+
+    def _round(self, task: Task, teacher: Start, run: Run, *, name: str) -> tuple[Start, Tagger]:
+        found = pseudo_label(teacher.encoding, teacher.target, task.raw, threshold=self.threshold)
+        run.stage(name).record("pseudo", sentences=len(found.items), sure=found.sure, mentions=found.mentions)
+        fresh = self._start(task, run)
+        # sentences hold numbers of the teacher's table of forms, so the student reads with that one
+        encoding = replace(fresh.encoding, table=teacher.encoding.table)
+        target = replace(fresh.target, items=teacher.target.items)
+        text = Corpus(f"raw text of {task.target.name}", {}, task.target.labels)
+        raw = Domain(text, target.head, target.tagset, found.items)
+        student = Start(encoding, target, (raw,), (None,))
+        beside = replace(self, source_epochs=self.raw_epochs, source_weight=self.raw_weight)
+        return student, fit_together(student, beside, run=run, name=name)
