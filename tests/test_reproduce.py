@@ -113,7 +113,7 @@ def test_every_method_of_a_row_sees_the_source_as_often(name: str) -> None:
         if not hasattr(settings, "source_epochs"):
             continue
         before = settings.source_training
-        beforehand = variant.method == "retrain" or settings.init == "source"
+        beforehand = variant.method in ("retrain", "self-training") or settings.init == "source"
         if beforehand:
             assert before.steps == 0, "steps would go over a small source again"
             assert before.select == "last", "the source's best epoch would be another number of passes"
