@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
@@ -274,11 +275,17 @@ def run_recipe(
     if (folder / "done").exists():
         return read_scores(folder)
     task, facts = build_task(recipe.data, seed=recipe.seed)  # first: a mistake in it leaves no folder behind
+    fresh = not folder.exists()
     run = Run(folder, recipe.seed, device, checkpoint_seconds, watch)
     run.write("recipe.toml", resolved)
     run.write_json("environment.json", environment())
     run.record("data", **facts)
-    tagger = recipe.method.fit(task, run=run)
+    try:
+        tagger = recipe.method.fit(task, run=run)
+    except (ConfigError, DataError):
+        if fresh:
+            shutil.rmtree(folder)
+        raise
     scores = score_splits(tagger, task, predictions=folder / "predictions")
     trained = run.records("trained")
     selection = str(trained[-1].get("selection", "")) if trained else ""

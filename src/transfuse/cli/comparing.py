@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -96,9 +96,8 @@ def compare(
         show_summary(summary)
     if summary:
         note(f"report: {output / 'report.html'}")
-    for failure in failures:
-        note(f"failed: {name_of(failure.cell)}: {failure.reason}")
     if failures:
+        note(f"{count(len(failures), 'cell')} failed; the same command tries again")
         raise typer.Exit(1)
 
 
@@ -138,7 +137,9 @@ def perform(
         What there is now, None where every cell failed; and what failed.
 
     Raises:
-        DataError: nothing is finished and nothing was to be run.
+        ConfigError: a corpus has no such name.
+        DataError: a corpus cannot be read; or nothing is finished and nothing was to be run.
+        LabelError: a source and its target have no label in common.
     """
     import tomli_w
 
@@ -151,6 +152,7 @@ def perform(
     pending = pending_cells(cells, find_records(cells, records))
     failures: list[Failure] = []
     if jobs and pending:
+        _read_once(pending)
         with watching_cells(len({c.recipe.hash for c in cells}), len(pending)) as watch:
             failures = run_cells(pending, folder, records=records, jobs=jobs, device=device, keep=keep, watch=watch)
     found = find_records(cells, records)
@@ -163,6 +165,16 @@ def perform(
     with write_beside(folder / "comparison.toml") as path:
         path.write_text(tomli_w.dumps(comparison.table), encoding="utf-8")
     return summary, failures
+
+
+def _read_once(cells: Iterable[Cell]) -> None:
+    """Put each task together once, so that a mistake in a name or a file is told before anything runs."""
+    from transfuse.data import build_task
+
+    tasks = {(cell.task.target, *cell.recipe.data.sources): cell.recipe for cell in cells}
+    for recipe in tasks.values():
+        with watching(f"reading {recipe.data.target}"):
+            build_task(recipe.data, seed=recipe.seed)
 
 
 @contextmanager
