@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -29,7 +30,7 @@ from transfuse.nn.padding import inside
 from transfuse.run import Run
 from transfuse.supervised import Domain, Step, parameter_groups
 from transfuse.synthetic import department
-from transfuse.text import ConfigError, Corpus, Document, Task
+from transfuse.text import ConfigError, Corpus, DataError, Document, Task
 from transfuse.train import Training
 from transfuse.transfer import Paired, Sample, Start, fit_together, share_head, source_batches, start, together
 from transfuse.vectors import Vectors
@@ -333,6 +334,15 @@ def test_sources_are_trained_once_and_give_the_same_bits(task: Task, tmp_path: P
     other = replace(task, sources=(task.sources[0].with_split("train", task.sources[0].train[:-1]),))
     method.fit(other, run=Run(tmp_path / "other", seed=2))
     assert any(r["stage"] == "source-1-demo-neurology" for r in records(tmp_path / "other", "epoch"))
+
+
+def test_a_damaged_model_of_a_source_is_told(task: Task, tmp_path: Path) -> None:
+    method = Retrain(**COMMON, source_training=ONCE)
+    method.fit(task, run=Run(tmp_path / "a", seed=2))
+    (kept,) = (Path(os.environ["TRANSFUSE_CACHE"]) / "sources").glob("*.safetensors")
+    kept.write_bytes(kept.read_bytes()[:100])
+    with pytest.raises(DataError, match="damaged: delete it"):
+        method.fit(task, run=Run(tmp_path / "b", seed=2))
 
 
 def test_a_target_only_word_gets_its_row_behind_those_of_the_source(task: Task, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from filelock import FileLock
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
@@ -30,7 +30,7 @@ from transfuse.supervised import (
     set_dropout,
     train_domain,
 )
-from transfuse.text import ConfigError, Corpus, Task
+from transfuse.text import ConfigError, Corpus, DataError, Task
 from transfuse.train import Training
 
 __all__ = ["Trained", "hand_over", "need_sources", "record_exposure", "train_sources"]
@@ -123,9 +123,13 @@ def _train(
 
 
 def _load(path: Path, encoding: Encoding, domains: tuple[Domain, ...], run: Run, *, kept: bool) -> Trained:
-    with safe_open(path, "pt", device=run.device) as file:
-        facts = json.loads(file.metadata()["facts"])
-        _network(encoding, domains).load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+    try:
+        with safe_open(path, "pt", device=run.device) as file:
+            facts = json.loads(file.metadata()["facts"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        _network(encoding, domains).load_state_dict(tensors)
+    except (SafetensorError, RuntimeError, KeyError, ValueError) as error:
+        raise DataError("this model of a source is damaged: delete it and start again", path=str(path)) from error
     for number, (domain, summary) in enumerate(zip(domains, facts["summaries"], strict=True), 1):
         stage = _stage(run, number, domain.corpus)
         if kept:
