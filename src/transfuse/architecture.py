@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from transfuse import tags as tagging
 from transfuse.nn.encoder import Encoder
 from transfuse.nn.forms import CharCNN, CharLSTM, FormEncoder
-from transfuse.nn.head import CRFHead, Head, SoftmaxHead
+from transfuse.nn.head import CRFHead, Head, MLPHead, SoftmaxHead
 from transfuse.text import ConfigError
 from transfuse.vocabulary import Vocabulary
 
@@ -138,23 +138,26 @@ class Architecture:
 
     Attributes:
         encoder: words to states.
-        head: ``crf``, or ``softmax`` where every word decides for itself.
+        head: ``crf``, or ``softmax`` where every word decides for itself, or ``mlp``: that behind a hidden layer.
         scheme: tag scheme.
     """
 
     encoder: BiLSTMEncoder = field(default_factory=BiLSTMEncoder)
-    head: Literal["crf", "softmax"] = "crf"
+    head: Literal["crf", "softmax", "mlp"] = "crf"
     scheme: Literal["BIO", "BIOES", "IO"] = "BIOES"
 
-    def build_head(self, width: int, tagset: TagSet) -> Head:
-        """A fresh head over states of a width."""
-        if self.head == "softmax":
+    def build_head(self, width: int, tagset: TagSet, kind: str = "") -> Head:
+        """A fresh head over states of a width, of this architecture's kind or of another."""
+        kind = kind or self.head
+        if kind == "softmax":
             return SoftmaxHead(width, len(tagset.names))
+        if kind == "mlp":
+            return MLPHead(width, len(tagset.names))
         return CRFHead(width, *tagging.legal(tagset.names, tagset.scheme))
 
-    def network(self, encoder: Encoder, head: Head) -> nn.ModuleDict:
-        """Both under the names that `layer_of` knows."""
-        return nn.ModuleDict({"encoder": encoder, "head": head})
+    def network(self, encoder: Encoder, head: Head, *more: Head) -> nn.ModuleDict:
+        """Encoder and heads under the names that `layer_of` knows."""
+        return nn.ModuleDict({"encoder": encoder, "head": head} | {f"head-{i}": h for i, h in enumerate(more, 2)})
 
 
 NO_VECTORS = torch.zeros(1, 0)

@@ -1,36 +1,28 @@
-"""The neural tagger: documents to batches and tags back to documents."""
+"""The neural tagger: documents to batches, and what one head reads back to documents."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from functools import cached_property
-from itertools import islice
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
-from pydantic import TypeAdapter, ValidationError
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import nn
 
 from transfuse import tags as tagging
 from transfuse.architecture import Architecture, TagSet
 from transfuse.losses import Losses
-from transfuse.nn.crf import Lattice
 from transfuse.nn.encoder import Batch, Encoder
 from transfuse.nn.head import Head
 from transfuse.nn.padding import inside
+from transfuse.reading import Reader, chunks, pieces
 from transfuse.text import BundleError, Document, Entity
 from transfuse.vocabulary import FormTable, Vocabulary, places
 from transfuse.words import align, flatten, sentences, words
 
 __all__ = ["NeuralTagger", "Sentence", "batches", "collate", "read_sentences"]
-
-_WINDOW, _OVERLAP = 400, 60
-"""Words of a window and words that neighbouring windows share; only sentences longer than a window are cut so."""
 
 
 @dataclass(frozen=True)
@@ -179,7 +171,7 @@ class NeuralTagger:
     ) -> None:
         self.encoder, self.head, self.vocabulary, self.tagset = encoder, head, vocabulary, tagset
         self.architecture = architecture
-        self._kept = _Kept(encoder, vocabulary)
+        self._reader = Reader(encoder, [head], vocabulary, tagset, architecture)
         self._outputs = tuple(tagset.labels if outputs is None else outputs)
         self.chunk, self.keep = chunk, keep
 
@@ -188,193 +180,46 @@ class NeuralTagger:
         """The labels that may come out."""
         return self._outputs
 
-    @torch.no_grad()
     def tag(self, documents: Iterable[Document], *, confidence: bool = False) -> Iterator[Document]:
         """The documents with the entities found; streams, in memory that does not grow.
 
         Args:
             documents: their entities are ignored.
-            confidence: give each entity its probability under the CRF.
+            confidence: give each entity its probability under the head.
         """
-        if self.encoder.training:  # its weights have changed since anything was kept
-            self._kept.clear()
-        self.encoder.eval()
-        self.head.eval()
-        pending: list[Document] = []
-        size = 0
-        for document in documents:
-            pending.append(document)
-            size += len(document.text) // 5 + 1
-            if size >= self.chunk:
-                yield from self._tag(pending, confidence)
-                pending, size = [], 0
-                if len(self._kept.table) > self.keep:
-                    self._kept.clear()
-        yield from self._tag(pending, confidence)
+        self._reader.prepare()
+        for some in chunks(documents, self.chunk):
+            yield from self._tag(some, confidence)
+            self._reader.forget(self.keep)
 
     def save(self, folder: Path) -> dict[str, Any]:
         """Write weights and vocabulary into a folder; what `load` needs beside them is returned."""
-        network = self.architecture.network(self.encoder, self.head)
-        tensors = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
-        tensors["vectors"] = self.encoder.forms.vectors.cpu()
-        save_file(tensors, folder / "weights.safetensors")
-        self.vocabulary.save(folder / "vocabulary.json")
-        return {
-            "architecture": asdict(self.architecture),
-            "tagset": asdict(self.tagset),
-            "outputs": self._outputs,
-        }
+        return self._reader.save(folder) | {"outputs": self._outputs}
 
     @classmethod
     def load(cls, folder: Path, config: dict[str, Any]) -> NeuralTagger:
         """Read what `save` wrote. Raises BundleError where the parts don't fit each other."""
-        try:
-            architecture = TypeAdapter(Architecture).validate_python(config["architecture"])
-            tagset = TypeAdapter(TagSet).validate_python(config["tagset"])
-            vocabulary = Vocabulary.load(folder / "vocabulary.json")
-            tensors = load_file(folder / "weights.safetensors")
-            encoder = architecture.encoder.build(vocabulary, tensors.pop("vectors"))
-            head = architecture.build_head(encoder.width, tagset)
-            architecture.network(encoder, head).load_state_dict(tensors)
-            outputs = config["outputs"]
-        except (KeyError, RuntimeError, SafetensorError, ValidationError) as error:
-            reason = " ".join(str(error).split())
-            raise BundleError(f"{folder}: the parts of the bundle do not fit each other: {reason}") from error
-        return cls(encoder, head, vocabulary, tagset, architecture=architecture, outputs=outputs)
+        reader = Reader.load(folder, config)
+        if "outputs" not in config:
+            raise BundleError(f"{folder}: the parts of the bundle do not fit each other: no outputs")
+        return cls(
+            reader.encoder,
+            reader.heads[0],
+            reader.vocabulary,
+            reader.tagset,
+            architecture=reader.architecture,
+            outputs=config["outputs"],
+        )
 
     def _tag(self, documents: Sequence[Document], confidence: bool) -> Iterator[Document]:
-        pieces: list[tuple[int, list[tuple[int, int]]]] = []
-        for number, document in enumerate(documents):
-            for start, end in sentences(document.text):
-                offsets = words(document.text, start, end)
-                if offsets:
-                    pieces.append((number, offsets))
-        numbers = [self._kept.table.numbers([documents[n].text[a:b] for a, b in offsets]) for n, offsets in pieces]
         found: list[list[Entity]] = [[] for _ in documents]
-        for (number, offsets), spans in zip(pieces, self._spans(numbers, confidence), strict=True):
-            for first, last, label, score in spans:
+        read = pieces(documents)
+        forms = [[documents[number].text[a:b] for a, b in offsets] for number, offsets in read]
+        for (number, offsets), (reading,) in zip(read, self._reader.read(forms, chances=confidence), strict=True):
+            for span in reading.spans:
+                first, last, label = span
                 if label in self._outputs:
+                    score = reading.chance(span) if confidence else None
                     found[number].append(Entity(offsets[first][0], offsets[last - 1][1], label, score))
         for document, entities in zip(documents, found, strict=True):
             yield document.with_entities(entities)
-
-    def _spans(self, numbers: list[list[int]], confidence: bool) -> Iterator[list[_Found]]:
-        """Entities of each sentence, as word ranges with label and confidence."""
-        windows = [(i, a, b) for i, row in enumerate(numbers) for a, b in _windows(len(row))]
-        windows.sort(key=lambda w: w[1] - w[2])
-        parts: list[list[_Window]] = [[] for _ in numbers]
-        for group in _groups(windows, 8_000):
-            rows = [numbers[i][a:b] for i, a, b in group]
-            lengths = torch.tensor([len(row) for row in rows])
-            steps = inside(lengths, int(lengths[0]))
-            place = torch.zeros(steps.shape, dtype=torch.long)
-            place[steps] = torch.tensor([n for row in rows for n in row])
-            lengths = lengths.to(self.encoder.device)
-            states = self.encoder.run(self._kept.values(), place.to(self.encoder.device), lengths)
-            emissions = self.head.projection(states)
-            lattice = self.head.lattice(emissions, lengths) if confidence else None
-            best = self.head.decode(emissions, lengths).tolist()
-            for j, (i, a, b) in enumerate(group):
-                parts[i].append(_Window(a, b, best[j][: b - a], lattice, j))
-        return (self._read(sorted(windows, key=lambda w: w.start)) for windows in parts)
-
-    def _read(self, windows: list[_Window]) -> list[_Found]:
-        """The entities of one sentence from the paths of its windows."""
-        if not any(any(window.path) for window in windows):
-            return []
-        names = self.tagset.names
-        path = _merge(windows)
-        spans = tagging.decode([names[tag] for tag in path], self.tagset.scheme)
-        found: list[_Found] = []
-        for first, last, label in spans:
-            score = None
-            if windows[0].lattice is not None:
-                window = max(windows, key=lambda w: min(first - w.start, w.end - last))
-                score = self._confidence(window, first, last, path)
-            found.append((first, last, label, score))
-        return found
-
-    def _confidence(self, window: _Window, first: int, last: int, path: list[int]) -> float:
-        """Probability that the words of a span, and no more, are this entity, seen from one window."""
-        assert window.lattice is not None
-        tags = path[max(first, window.start) : min(last, window.end)]
-        closed = None if last >= window.end else self._closing[tags[-1]]
-        return min(1.0, window.lattice.span(window.row, max(0, first - window.start), tags, closed))
-
-    @cached_property
-    def _closing(self) -> list[list[bool]]:
-        """For each tag, which tags behind it end the mention that it belongs to."""
-        names, scheme = self.tagset.names, self.tagset.scheme
-        return [[_parted(tag, after, scheme) for after in names] for tag in names]
-
-
-_Found = tuple[int, int, str, float | None]
-"""First word, one past the last, label, confidence."""
-
-
-class _Window(NamedTuple):
-    """A piece of a sentence, its best path, and where its confidences stand."""
-
-    start: int
-    end: int
-    path: list[int]
-    lattice: Lattice | None
-    row: int
-
-
-def _parted(tag: str, after: str, scheme: str) -> bool:
-    """Whether no mention holds two words that are tagged so."""
-    return all(last - first < 2 for first, last, _ in tagging.decode([tag, after], scheme))
-
-
-class _Kept:
-    """What each form gives the encoder, computed once."""
-
-    def __init__(self, encoder: Encoder, vocabulary: Vocabulary) -> None:
-        self.table = FormTable(vocabulary)
-        self._encoder = encoder
-        self._values: Tensor | None = None
-
-    def values(self) -> Tensor:
-        """``[2, forms, 4 * hidden]``, one row a form that the table has numbered."""
-        have, want = 0 if self._values is None else self._values.shape[1], len(self.table)
-        if self._values is not None and have == want:
-            return self._values
-        forms = self.table.forms()
-        by_length = have + (forms.chars[have:] != 0).sum(1).argsort(stable=True)
-        parts = [
-            self._encoder.project(forms.select(part).to(self._encoder.device)) for part in torch.split(by_length, 1024)
-        ]
-        new = torch.cat(parts, 1)[:, (by_length - have).argsort()]
-        self._values = new if self._values is None else torch.cat([self._values, new], 1)
-        return self._values
-
-    def clear(self) -> None:
-        """Forget everything."""
-        self.table.clear()
-        self._values = None
-
-
-def _windows(length: int) -> list[tuple[int, int]]:
-    if length <= _WINDOW:
-        return [(0, length)]
-    step = _WINDOW - _OVERLAP
-    return [(a, min(a + _WINDOW, length)) for a in range(0, length - _OVERLAP, step)]
-
-
-def _merge(windows: list[_Window]) -> list[int]:
-    """One path from overlapping windows: each word's tag comes from the window in which it stands deeper."""
-    path: list[int] = []
-    for number, window in enumerate(windows):
-        until = window.end if number + 1 == len(windows) else window.end - _OVERLAP // 2
-        path += window.path[len(path) - window.start : until - window.start]
-    return path
-
-
-def _groups(windows: list[tuple[int, int, int]], words_at_most: int) -> Iterator[list[tuple[int, int, int]]]:
-    """Windows, longest first, in groups of bounded size."""
-    rest = iter(windows)
-    while group := list(islice(rest, 1)):
-        length = max(1, group[0][2] - group[0][1])
-        group += islice(rest, max(0, min(256, words_at_most // length) - 1))
-        yield group

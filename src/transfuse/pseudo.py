@@ -56,7 +56,7 @@ def pseudo_label(encoding: Encoding, domain: Domain, documents: Iterable[Documen
         rows, order = order[:size], order[size:]
         batch = encoding.batch([items[i] for i in rows], domain.tagset)
         batch = replace(batch, unknown=None)
-        emissions = head.projection(encoding.encoder(batch))
+        emissions = head.emissions(encoding.encoder(batch))
         best = head.decode(emissions, batch.lengths)
         chance = head.lattice(emissions, batch.lengths).marginals.gather(2, best[..., None]).squeeze(2)
         taken = (chance >= threshold) & inside(batch.lengths, best.shape[1])

@@ -35,7 +35,19 @@ from transfuse.train import Training
 
 __all__ = ["Trained", "hand_over", "need_sources", "record_exposure", "train_sources"]
 
-_MADE_BY = ("architecture", "neural", "nn", "sources", "supervised", "tags", "train", "vectors", "vocabulary", "words")
+_MADE_BY = (
+    "architecture",
+    "neural",
+    "nn",
+    "reading",
+    "sources",
+    "supervised",
+    "tags",
+    "train",
+    "vectors",
+    "vocabulary",
+    "words",
+)
 """Modules whose code decides the weights; what other code made is not taken from the cache."""
 
 

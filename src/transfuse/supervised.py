@@ -15,7 +15,7 @@ from transfuse.losses import Losses
 from transfuse.neural import NeuralTagger, Sentence, batches, collate, read_sentences
 from transfuse.nn.domain import DomainHead
 from transfuse.nn.encoder import Batch, Encoder
-from transfuse.nn.head import CRFHead, Head
+from transfuse.nn.head import CRFHead, Head, MLPHead
 from transfuse.run import Run, Stage
 from transfuse.text import ConfigError, Corpus, Document, Tagger, Task
 from transfuse.train import Training, fit
@@ -170,6 +170,7 @@ def read_domain(
     stage: Stage,
     head: Head | DomainHead | None = None,
     tagset: TagSet | None = None,
+    unlabelled: bool = False,
 ) -> Domain:
     """A corpus' training split as sentences; what does not fit flat tags over words is recorded with its counts.
 
@@ -179,6 +180,7 @@ def read_domain(
         stage: where it is recorded.
         head: of the tag set; a fresh one by default.
         tagset: the tags of the corpus' labels by default.
+        unlabelled: there may be no training sentence.
 
     Raises:
         ConfigError: the corpus has no training sentence.
@@ -194,7 +196,7 @@ def read_domain(
         mentions=sum(len(d.entities) for d in corpus.train),
         losses=losses.counts,
     )
-    if not found:
+    if not found and not unlabelled:
         raise ConfigError(f"{corpus.name} has no training sentence to learn from")
     return Domain(corpus, head or encoding.head(tagset), tagset, found)
 
@@ -355,6 +357,8 @@ def copy_head(source: Domain, target: Domain, layers: Sequence[str]) -> list[str
         if "projection" in layers:
             two.projection.weight[b] = one.projection.weight[a]
             two.projection.bias[b] = one.projection.bias[a]
+            if isinstance(one, MLPHead) and isinstance(two, MLPHead):
+                two.hidden.load_state_dict(one.hidden.state_dict())
         if "crf" in layers and isinstance(one, CRFHead) and isinstance(two, CRFHead):
             two.crf.start[b] = one.crf.start[a]
             two.crf.end[b] = one.crf.end[a]

@@ -181,11 +181,18 @@ def start_from_sources(
     return Start(before.encoding, target, before.domains, before.scores)
 
 
-def begin_afresh(task: Task, settings: Supervised, *, run: Run) -> Start:
-    """A fresh encoder and a fresh head for every corpus."""
+def begin_afresh(task: Task, settings: Supervised, *, run: Run, unlabelled: bool = False) -> Start:
+    """A fresh encoder and a fresh head for every corpus.
+
+    Args:
+        task: sources and target.
+        settings: network and vectors.
+        run: seed and records.
+        unlabelled: the target may have no labelled sentence.
+    """
     stage = run.stage("target")
     encoding = new_encoding([*task.sources, task.target], settings, task=task, run=run)
-    target = read_domain(encoding, task.target, stage=stage)
+    target = read_domain(encoding, task.target, stage=stage, unlabelled=unlabelled)
     sources = tuple(read_domain(encoding, corpus, stage=stage) for corpus in task.sources)
     return Start(encoding, target, sources, (None,) * len(sources))
 
@@ -209,8 +216,8 @@ def share_head(begun: Start, *, run: Run, wrap: Callable[[Head, int], Head | Dom
         copy_head(domain, Domain(domain.corpus, head, tagset, ()), LAYERS)
     stage = run.stage("target")
     target, *sources = (
-        read_domain(begun.encoding, d.corpus, stage=stage, head=wrap(head, i) if wrap else head, tagset=tagset)
-        for i, d in enumerate(domains)
+        read_domain(begun.encoding, d.corpus, stage=stage, head=seen, tagset=tagset, unlabelled=not d.items)
+        for d, seen in ((d, wrap(head, i) if wrap else head) for i, d in enumerate(domains))
     )
     return replace(begun, target=target, sources=tuple(sources))
 

@@ -17,14 +17,15 @@ __all__ = ["Pooled"]
 class Pooled(Supervised):
     """Settings: see `Supervised`; an epoch is a pass over all corpora.
 
-    A word that a corpus leaves outside may there be of any label that the corpus does not annotate (partial CRF).
+    A word that a corpus leaves outside may there be of any label that the corpus does not annotate (partial CRF). The
+    target need not have a labelled document.
     """
 
     def fit(self, task: Task, *, run: Run) -> Tagger:
         """Learn all sentences alike; the epoch is chosen on the target's development split."""
         need_sources(task)
         stage = run.stage("target")
-        begun = share_head(begin_afresh(task, self, run=run), run=run)
+        begun = share_head(begin_afresh(task, self, run=run, unlabelled=True), run=run)
         items = [item for domain in (begun.target, *begun.sources) for item in domain.items]
         summary = train_domain(begun.encoding, replace(begun.target, items=items), self.training, stage=stage)
         for domain in begun.sources:

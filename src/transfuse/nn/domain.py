@@ -1,4 +1,4 @@
-"""What stands between a shared encoder and a shared head for one domain alone (Peng & Dredze 2017, section 3)."""
+"""What stands between an encoder and a head for one domain alone (Peng & Dredze 2017, section 3), and a gate."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from transfuse.nn.head import Head
 
-__all__ = ["DomainHead", "LinearMap", "Mask"]
+__all__ = ["DomainHead", "Gate", "LinearMap", "Mask"]
 
 
 class LinearMap(nn.Linear):
@@ -53,8 +53,26 @@ class Mask(nn.Module):
         return states * self.units
 
 
+class Gate(nn.Module):
+    """Lets each unit through by a learned share in (0, 2): a reading of Gan & Wang's feature selection layer (2026).
+
+    It starts as the identity.
+
+    Args:
+        width: of the states.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.openness = nn.Parameter(torch.zeros(width))
+
+    def forward(self, states: Tensor) -> Tensor:
+        """``[..., width]`` in and out."""
+        return states * (2 * self.openness.sigmoid())
+
+
 class DomainHead(nn.Module):
-    """A head that domains share, behind the map of one of them.
+    """A head behind an affine map, of one of the domains that share it.
 
     Args:
         shared: the head.
@@ -72,11 +90,11 @@ class DomainHead(nn.Module):
 
     @torch.no_grad()
     def folded(self) -> Head:
-        """One head that does the same: the map multiplied into the projection, so that tagging pays nothing for it."""
+        """One head that does the same: the map multiplied into its first layer, so that tagging pays nothing for it."""
         head = copy.deepcopy(self.shared)
-        weight = self.shared.projection.weight
+        weight = self.shared.first.weight
         offset = self.domain(weight.new_zeros(weight.shape[1]))
         matrix = self.domain(torch.eye(weight.shape[1], device=weight.device)) - offset
-        head.projection.bias.add_(weight @ offset)
-        head.projection.weight.copy_(weight @ matrix.T)
+        head.first.bias.add_(weight @ offset)
+        head.first.weight.copy_(weight @ matrix.T)
         return head

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from transfuse.nn.crf import CRF, Lattice
 from transfuse.nn.padding import inside
 
-__all__ = ["CRFHead", "Head", "SoftmaxHead"]
+__all__ = ["CRFHead", "Head", "MLPHead", "SoftmaxHead"]
 
 
 class Head(nn.Module, ABC):
@@ -20,6 +20,16 @@ class Head(nn.Module, ABC):
     def __init__(self, width: int, tags: int) -> None:
         super().__init__()
         self.projection = nn.Linear(width, tags)
+
+    @property
+    def first(self) -> nn.Linear:
+        """The layer that reads the states."""
+        return self.projection
+
+    def emissions(self, states: Tensor) -> Tensor:
+        """``[batch, time, width]`` states to ``[batch, time, tags]`` scores."""
+        scores: Tensor = self.projection(states)
+        return scores
 
     @abstractmethod
     def loss(self, states: Tensor, lengths: Tensor, *, tags: Tensor, allowed: Tensor | None = None) -> Tensor:
@@ -45,8 +55,7 @@ class CRFHead(Head):
 
     def loss(self, states: Tensor, lengths: Tensor, *, tags: Tensor, allowed: Tensor | None = None) -> Tensor:
         """See `Head.loss`."""
-        emissions: Tensor = self.projection(states)
-        return self.crf.loss(emissions, lengths, tags=tags, allowed=allowed)
+        return self.crf.loss(self.emissions(states), lengths, tags=tags, allowed=allowed)
 
     def decode(self, emissions: Tensor, lengths: Tensor) -> Tensor:
         """See `Head.decode`."""
@@ -65,7 +74,7 @@ class SoftmaxHead(Head):
 
     def loss(self, states: Tensor, lengths: Tensor, *, tags: Tensor, allowed: Tensor | None = None) -> Tensor:
         """See `Head.loss`; a word of which several tags agree with what is known counts their joint probability."""
-        logs: Tensor = self.projection(states).log_softmax(-1)
+        logs = self.emissions(states).log_softmax(-1)
         if allowed is None:
             known = logs.gather(2, tags[..., None]).squeeze(2)
         else:
@@ -85,3 +94,20 @@ class SoftmaxHead(Head):
         return Lattice(
             chances.new_zeros(len(lengths)), chances, torch.ones_like(chances), chances, chances.new_ones(tags, tags)
         )
+
+
+class MLPHead(SoftmaxHead):
+    """Every word for itself behind a hidden layer, half as wide as the states (the second head of Gan & Wang 2026)."""
+
+    def __init__(self, width: int, tags: int) -> None:
+        super().__init__(width // 2, tags)
+        self.hidden = nn.Linear(width, width // 2)
+
+    @property
+    def first(self) -> nn.Linear:
+        """See `Head.first`."""
+        return self.hidden
+
+    def emissions(self, states: Tensor) -> Tensor:
+        """See `Head.emissions`."""
+        return super().emissions(self.hidden(states).relu())
