@@ -141,4 +141,5 @@ def _show(figures: dict[str, Any]) -> None:
 
 def _table(title: str, grid: tuple[list[str], list[list[str]]]) -> None:
     heads, rows = grid
-    show_table(title, [(head, "left" if head in {"method", "verdict"} else "right") for head in heads], rows)
+    columns = [(head, "left" if head in {"method", "verdict"} else "right") for head in heads]
+    show_table(title, columns, rows, fold=[head for head in heads if " " in head and head != "strict F1"])
