@@ -23,6 +23,7 @@ VERSION = 1
 _KINDS = {
     "neural": ("transfuse.neural", "NeuralTagger"),
     "crfsuite": ("transfuse.linear", "LinearTagger"),
+    "mapped": ("transfuse.mapped", "MappedTagger"),
     "gazetteer": ("transfuse.gazetteer", "Gazetteer"),
 }
 

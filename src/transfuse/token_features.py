@@ -1,0 +1,248 @@
+"""Words as rows of features, for maps that know arrays alone: hand-made names, or states of a frozen encoder."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from transfuse import tags as tagging
+from transfuse.linear import features
+from transfuse.losses import Losses
+from transfuse.text import BundleError, ConfigError, Document
+from transfuse.words import align, flatten, sentences, words
+
+if TYPE_CHECKING:
+    from transfuse.neural import NeuralTagger
+
+__all__ = [
+    "Extractor",
+    "HandMade",
+    "States",
+    "Tokens",
+    "find_extractor",
+    "load_extractor",
+    "pivot_candidates",
+    "positions",
+    "read_tokens",
+]
+
+SCHEME = "BIO"
+
+_OFFSET = re.compile(r"(?P<pair>-1\|0|0\|1)=|(?P<step>-?\d)(?=w=|shape=|s3=|edge)")
+_BATCH = 2_000  # words that an encoder reads together, at least one sentence
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A sentence.
+
+    Attributes:
+        forms: its words.
+        tags: one a word; None where nobody annotated it.
+    """
+
+    forms: tuple[str, ...]
+    tags: tuple[str, ...] | None = None
+
+
+def read_tokens(documents: Iterable[Document], *, tagged: bool = True, losses: Losses | None = None) -> list[Tokens]:
+    """The sentences of documents; no sentence border falls into a mention.
+
+    A sentence with a range whose annotation is not known comes without tags.
+
+    Args:
+        documents: with gold entities where they are tagged.
+        tagged: give tags; else entities are not looked at.
+        losses: mentions that no flat tag sequence over words can hold.
+    """
+    found = []
+    for document in documents:
+        entities = document.entities if tagged else ()
+        for start, end in sentences(document.text, keep=[(e.start, e.end) for e in entities]):
+            offsets = words(document.text, start, end)
+            if not offsets:
+                continue
+            forms = tuple(document.text[a:b] for a, b in offsets)
+            if not tagged or any(a < end and start < b for a, b in document.unknown):
+                found.append(Tokens(forms))
+                continue
+            inside = [e for e in entities if start <= e.start < end]
+            spans = align(offsets, inside, document=document.id, losses=losses)
+            spans = flatten(spans, document=document.id, losses=losses)
+            found.append(Tokens(forms, tuple(tagging.encode(spans, len(offsets), SCHEME))))
+    return found
+
+
+def positions(name: str) -> frozenset[int]:
+    """To which words a hand-made feature looks: 0 is the word itself, -1 the one before, 1 the one behind."""
+    match = _OFFSET.match(name)
+    if not match:
+        return frozenset({0})
+    if match["pair"]:
+        return frozenset({-1, 0} if match["pair"] == "-1|0" else {0, 1})
+    return frozenset({int(match["step"])})
+
+
+def pivot_candidates(names: Sequence[str]) -> NDArray[np.int64]:
+    """Columns that may become pivots: the word itself, the one before, the one behind (Blitzer et al. 2006)."""
+    return np.array([i for i, name in enumerate(names) if name.startswith(("w=", "-1w=", "1w="))], dtype=np.int64)
+
+
+class Extractor(Protocol):
+    """Turns sentences into rows for a map and into attributes for a CRF."""
+
+    kind: str
+
+    def rows(self, sentences: Sequence[Sequence[str]]) -> Any:
+        """``[words, width]`` over all sentences in order: an array or SciPy's CSR."""
+        ...
+
+    def attributes(self, sentences: Sequence[Sequence[str]]) -> list[list[dict[str, float]]]:
+        """For each sentence, for each word, what a CRF may read, by name."""
+        ...
+
+    def save(self, folder: Path) -> dict[str, Any]:
+        """Write into a folder; what `load_extractor` needs beside it is returned."""
+        ...
+
+
+@dataclass(frozen=True)
+class HandMade:
+    """The features of `transfuse.linear.features`, one column each.
+
+    Attributes:
+        names: of the columns; rows know nothing of other names.
+        unit: rows of unit length (names without a column counted), else of zeros and ones.
+    """
+
+    names: tuple[str, ...]
+    unit: bool = False
+
+    kind = "hand-made"
+
+    @classmethod
+    def of(cls, sentences: Iterable[Sequence[str]], *, least: int = 2, unit: bool = False) -> HandMade:
+        """Columns for the names that stand often enough in some sentences, sorted."""
+        counts = Counter(name for forms in sentences for row in features(forms) for name in row)
+        return cls(tuple(sorted(name for name, count in counts.items() if count >= least)), unit)
+
+    @cached_property
+    def columns(self) -> dict[str, int]:
+        """By name."""
+        return {name: column for column, name in enumerate(self.names)}
+
+    def rows(self, sentences: Sequence[Sequence[str]]) -> Any:
+        """See `Extractor.rows`; CSR."""
+        columns = self.columns
+        indices: list[int] = []
+        ends, sizes = [0], []
+        for forms in sentences:
+            for row in features(forms):
+                indices += [columns[name] for name in row if name in columns]
+                ends.append(len(indices))
+                sizes.append(len(row))
+        values = np.ones(len(indices))
+        if self.unit:
+            values /= np.sqrt(np.repeat(np.array(sizes, dtype=np.float64), np.diff(ends)))
+        return sparse.csr_matrix((values, indices, ends), shape=(len(sizes), len(self.names)))
+
+    def attributes(self, sentences: Sequence[Sequence[str]]) -> list[list[dict[str, float]]]:
+        """See `Extractor.attributes`; all names, with a column or without."""
+        return [[dict.fromkeys(row, 1.0) for row in features(forms)] for forms in sentences]
+
+    def save(self, folder: Path) -> dict[str, Any]:
+        """See `Extractor.save`."""
+        (folder / "features.json").write_text(json.dumps(self.names, ensure_ascii=False), encoding="utf-8")
+        return {"kind": self.kind, "unit": self.unit}
+
+
+class States:
+    """The states of a trained encoder, which stays as it is.
+
+    Args:
+        tagger: whose encoder it is.
+    """
+
+    kind = "encoder"
+
+    def __init__(self, tagger: NeuralTagger) -> None:
+        self.tagger = tagger
+
+    def rows(self, sentences: Sequence[Sequence[str]]) -> Any:
+        """See `Extractor.rows`; ``[words, width]`` float64."""
+        states = self._states(sentences)
+        return np.concatenate(states) if states else np.zeros((0, self.tagger.encoder.width))
+
+    def attributes(self, sentences: Sequence[Sequence[str]]) -> list[list[dict[str, float]]]:
+        """See `Extractor.attributes`."""
+        names = [f"state{i}" for i in range(self.tagger.encoder.width)]
+        return [[dict(zip(names, row, strict=True)) for row in rows.tolist()] for rows in self._states(sentences)]
+
+    def save(self, folder: Path) -> dict[str, Any]:
+        """See `Extractor.save`; the whole encoder goes along."""
+        return {"kind": self.kind, "tagger": self.tagger.save(folder)}
+
+    def _states(self, sentences: Sequence[Sequence[str]]) -> list[np.ndarray[Any, np.dtype[np.float64]]]:
+        import torch
+
+        from transfuse.neural import Sentence, collate
+        from transfuse.vocabulary import FormTable
+
+        table, encoder = FormTable(self.tagger.vocabulary), self.tagger.encoder.eval()
+        items = [Sentence(tuple(table.numbers(forms)), (0,) * len(forms)) for forms in sentences]
+        order = sorted(range(len(items)), key=lambda i: -len(items[i].forms))
+        found: dict[int, np.ndarray[Any, np.dtype[np.float64]]] = {}
+        while order:
+            size = max(1, _BATCH // max(1, len(items[order[0]].forms)))
+            group, order = order[:size], order[size:]
+            with torch.no_grad():
+                batch = collate([items[i] for i in group], table, self.tagger.tagset)
+                states = encoder(batch.to(encoder.device)).double().cpu().numpy()
+            found |= {i: states[place, : len(items[i].forms)] for place, i in enumerate(group)}
+        return [found[i] for i in range(len(items))]
+
+
+def find_extractor(path: str) -> States:
+    """The encoder of a trained tagger.
+
+    Args:
+        path: a bundle, or a run folder with one.
+
+    Raises:
+        BundleError: it is none.
+        ConfigError: the tagger in it has no encoder.
+    """
+    from transfuse import bundle
+    from transfuse.neural import NeuralTagger
+
+    folder = Path(path)
+    tagger = bundle.load(folder / "bundle" if (folder / "bundle").is_dir() else folder)
+    if not isinstance(tagger, NeuralTagger):
+        raise ConfigError(f"{path}: a {type(tagger).__name__} has no encoder whose states could be features")
+    return States(tagger)
+
+
+def load_extractor(folder: Path, config: dict[str, Any]) -> Extractor:
+    """Read what `Extractor.save` wrote.
+
+    Raises:
+        BundleError: it is of an unknown kind, or its parts do not fit each other.
+    """
+    if config["kind"] == HandMade.kind:
+        names = json.loads((folder / "features.json").read_text(encoding="utf-8"))
+        return HandMade(tuple(names), bool(config["unit"]))
+    if config["kind"] == States.kind:
+        from transfuse.neural import NeuralTagger
+
+        return States(NeuralTagger.load(folder, config["tagger"]))
+    raise BundleError(f"{folder}: unknown kind of features {config['kind']!r}")
