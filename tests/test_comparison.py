@@ -367,6 +367,15 @@ def test_averages_are_over_tasks():
     assert sum(average.count(word) for word in ("helps", "hurts", "undecided")) == 3
 
 
+def test_averages_wait_for_a_task_until_all_variants_have_it():
+    rows = []
+    for number, share in enumerate((0.1, 0.3, 0.6)):
+        rows += entries("target-only", BASE, task=f"t{number}")
+        rows += entries("m", drawn(share), task=f"t{number}", sources=("s",)) if number else []
+    assert {len(average.rows) for average in summarise(rows).averages} == {2}
+    assert not summarise([entry for entry in rows if entry.task != "t2"]).averages
+
+
 def test_the_grid_shows_sources_before_and_after_and_leaves_empty_columns_out():
     (table,) = summarise([*entries("target-only", BASE), *entries("m", drawn(0.1), sources=("s",))]).tables
     heads, cells = main_grid(table)

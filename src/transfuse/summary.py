@@ -129,16 +129,18 @@ def _verdict(documents: int, test: Difference | None, p: float | None) -> Verdic
 
 
 def _averages(tables: Sequence[Table], published: Published) -> tuple[Average, ...]:
-    if len({table.task for table in tables}) < 2:
-        return ()
-    places: dict[tuple[float, str], list[Row]] = {}
+    """Means over tasks, which are comparable only where they are over the same ones: those that every variant has."""
+    found = []
     for share in sorted({table.share for table in tables}):
-        for table in tables:
-            for row in table.rows if table.share == share else ():
-                places.setdefault((share, row.name), []).append(row)
-    return tuple(
-        Average(name, share, tuple(rows), published(None, name, share)) for (share, name), rows in places.items()
-    )
+        names = dict.fromkeys(row.name for table in tables if table.share == share for row in table.rows)
+        whole = [{row.name: row for row in table.rows} for table in tables if table.share == share]
+        whole = [rows for rows in whole if rows.keys() == names.keys()]
+        if len(whole) > 1:
+            found += [
+                Average(name, share, tuple(rows[name] for rows in whole), published(None, name, share))
+                for name in names
+            ]
+    return tuple(found)
 
 
 def entries_of(runs: Sequence[Finished]) -> list[Entry]:

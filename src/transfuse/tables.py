@@ -217,7 +217,7 @@ class Average:
     Attributes:
         name: of the variant.
         share: see `Table`.
-        rows: one for each task that has it.
+        rows: one for each task that all variants have.
         published: the printed mean.
     """
 
