@@ -22,6 +22,7 @@ VERSION = 1
 
 _KINDS = {
     "neural": ("transfuse.neural", "NeuralTagger"),
+    "vote": ("transfuse.votes", "VoteTagger"),
     "crfsuite": ("transfuse.linear", "LinearTagger"),
     "mapped": ("transfuse.mapped", "MappedTagger"),
     "gazetteer": ("transfuse.gazetteer", "Gazetteer"),

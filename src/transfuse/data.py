@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from itertools import accumulate, takewhile
@@ -14,7 +14,7 @@ from transfuse import checks, corpora, formats, synthetic
 from transfuse.labels import LabelMap, canonical
 from transfuse.losses import Losses
 from transfuse.published import hold_out
-from transfuse.text import ConfigError, Corpus, DataError, Document, LabelError, Task
+from transfuse.text import ConfigError, Corpus, DataError, Document, Entity, LabelError, Task
 from transfuse.words import sentences
 
 __all__ = ["Data", "build_task", "find_labels", "raw_documents", "resolve", "resolve_target"]
@@ -184,8 +184,8 @@ def _language(documents: Iterable[Document]) -> str:
 def build_task(data: Data, *, seed: int) -> tuple[Task, dict[str, Any]]:
     """The task, and the facts for its record: counts, hashes, what was removed and why.
 
-    Documents of a source that stand in the target's dev or test split, by id or by text, are removed. Nothing is ever
-    chosen by the test split.
+    Documents of a source that stand in the target's dev or test split, by id or by text, are removed; at share 0 also
+    those that stand in its training split, whose labels nobody is to see. Nothing is ever chosen by the test split.
 
     Raises:
         ConfigError: see `resolve`.
@@ -197,26 +197,47 @@ def build_task(data: Data, *, seed: int) -> tuple[Task, dict[str, Any]]:
     target = resolve_target(data.target, labels=data.labels, losses=losses)
     facts: dict[str, Any] = {"target": _facts(target), "sources": []}
     sources = []
+    apart = target if data.share else target.with_split("dev", (*target.dev, *target.train))
     for spec in data.sources:
         source = resolve(spec, labels=data.labels, losses=losses)
         if not data.disjoint and not set(source.labels) & set(target.labels):
             sides = " and ".join(f"{c.name} ({', '.join(c.labels)})" for c in (source, target))
             raise LabelError(f"{sides} have no label in common: rename in a label map, or set data.disjoint")
-        source, removed = checks.without_overlap(source, target)
+        source, removed = checks.without_overlap(source, apart)
         if data.limit:
             source = _limited(source, data.limit, seed=seed)
         facts["sources"].append({**_facts(source), "removed": removed})
         sources.append(source)
     raw = [_strip(d) for spec in data.raw for d in raw_documents(spec)]
+    judge = None
     if data.share < 1:
         kept = target.sample(data.share, seed=seed)
         labelled = {document.id for document in kept.train}
-        raw += [_strip(document) for document in target.train if document.id not in labelled]
+        hidden = [document for document in target.train if document.id not in labelled]
+        raw += [_strip(document) for document in hidden]
+        judge = _Judge({(document.id, document.text): frozenset(document.entities) for document in hidden})
         target = kept
     annotations = sum(len(document.entities) for document in target.train)
     facts |= {"share": data.share, "labelled": len(target.train), "annotations": annotations}
     facts |= {"raw": len(raw), "losses": losses.counts}
-    return Task(target, tuple(sources), tuple(raw)), facts
+    return Task(target, tuple(sources), tuple(raw), judge), facts
+
+
+@dataclass(frozen=True)
+class _Judge:
+    """Holds the labels of raw documents that have some, so that a method can have itself judged and sees none."""
+
+    _gold: Mapping[tuple[str, str], frozenset[Entity]]
+
+    def __call__(self, documents: Iterable[Document]) -> tuple[int, int]:
+        """How many mentions are right, of how many in documents whose gold is known."""
+        right = judged = 0
+        for document in documents:
+            gold = self._gold.get((document.id, document.text))
+            if gold is not None:
+                judged += len(document.entities)
+                right += len(gold.intersection(document.entities))
+        return right, judged
 
 
 def _limited(source: Corpus, limit: int, *, seed: int) -> Corpus:

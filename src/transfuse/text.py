@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Protocol, runtime_checkable
@@ -223,11 +223,14 @@ class Task:
         target: the labelled target; its ``labels`` are what may come out.
         sources: labelled corpora to learn from, in order.
         raw: target text without labels.
+        judge: told what was found in raw documents, it says how many mentions are right and how many of them stand in
+            documents whose gold is known. For the record alone: nothing is chosen by it. None where no gold is known.
     """
 
     target: Corpus
     sources: tuple[Corpus, ...] = ()
     raw: tuple[Document, ...] = ()
+    judge: Callable[[Iterable[Document]], tuple[int, int]] | None = field(default=None, compare=False, repr=False)
 
 
 @runtime_checkable

@@ -1,0 +1,227 @@
+"""An extractor and two heads a source, target text that they agree on, and a vote (MUCT, Gan & Wang 2026)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import tee
+from statistics import fmean
+from typing import Any, Literal
+
+from torch import Tensor
+
+from transfuse.ballots import agreement, elect
+from transfuse.neural import Sentence
+from transfuse.nn.divergence import Kernel
+from transfuse.run import Run
+from transfuse.sources import need_sources, record_exposure
+from transfuse.supervised import Supervised, dev_score
+from transfuse.text import ConfigError, Document, Tagger, Task
+from transfuse.train import Training
+from transfuse.views import Accepted, Alignment, RawText, View, begin_view, filter_raw, part_raw, train_view
+from transfuse.votes import Rule, VoteTagger
+
+__all__ = ["Muct"]
+
+
+@dataclass(frozen=True)
+class Muct(Supervised):
+    """Settings. ``training`` is the warm-up, before anything is pseudo-labelled.
+
+    Attributes:
+        rounds: of pseudo-labelling the raw text and training on; 0 for none (and with ``mmd = 0`` nothing of the target
+            is looked at).
+        round_training: the loop of a round, on from the weights of the one before it.
+        heads: 2, a CRF (or what ``architecture.head`` says) and a token-wise network with one hidden layer; or 1, the
+            paper's MUCT-SV, which accepts all of its own pseudo-labels.
+        filter: False is the paper's MUCT-NC: every raw sentence joins, as the first head labels it.
+        agreement: of the two heads, on the whole ``sentence``, or on the ``token``, the other words staying open.
+        silent: weight of a pseudo-labelled sentence without a mention; at 0 it is dropped, so that nobody learns to
+            say nothing.
+        mmd: lambda, the weight of the squared MMD between a source's states and the target's; 0 for none.
+        kernel: of the MMD. The paper names none.
+        raw_batch: raw sentences a step for the MMD.
+        raw_limit: raw sentences that may be pseudo-labelled, about; 0 for all.
+        gate: the paper's feature selection layer: a learned share of each unit is let through to the heads.
+        vote: see `transfuse.votes.Rule`.
+        select: the round that is kept: the best on ``dev``, where the target has a development split; or the one
+            after which the voters agree best on held-out raw text, which is also the rule where there is no
+            development split; or the ``last``.
+        target_passes: how often a labelled sentence of the target, if there is one, is learned for each time that one
+            of the source is.
+    """
+
+    training: Training = field(default_factory=lambda: Training(epochs=4, steps=0, batch=16, select="last"))
+    rounds: int = 2
+    round_training: Training = field(
+        default_factory=lambda: Training(epochs=2, steps=0, batch=16, rate=1e-3, select="last")
+    )
+    heads: Literal[1, 2] = 2
+    filter: bool = True
+    agreement: Literal["sentence", "token"] = "sentence"
+    silent: float = 0.0
+    mmd: float = 1.0
+    kernel: Kernel = field(default_factory=lambda: Kernel(bandwidths="median"))
+    raw_batch: int = 8
+    raw_limit: int = 2000
+    gate: bool = False
+    vote: Rule = "majority"
+    select: Literal["dev", "agreement", "last"] = "dev"
+    target_passes: int = 4
+
+    def __post_init__(self) -> None:
+        if self.rounds < 0 or self.raw_limit < 0 or self.raw_batch < 1 or self.target_passes < 1:
+            raise ConfigError("rounds and raw_limit are at least 0, raw_batch and target_passes at least 1")
+        if self.mmd < 0 or not 0 <= self.silent <= 1:
+            raise ConfigError("mmd is the weight of a loss, at least 0; silent lies in [0, 1]")
+        if self.heads == 2 and self.architecture.head == "mlp":
+            raise ConfigError('architecture.head = "mlp" is what the second head is: the two have to differ')
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Of the heads."""
+        return (self.architecture.head, "mlp")[: self.heads]
+
+    def fit(self, task: Task, *, run: Run) -> Tagger:
+        """Warm up each view, then in rounds filter the raw text and train on; all heads vote."""
+        need_sources(task)
+        if not task.raw and (self.rounds or self.mmd):
+            name = task.target.name
+            raise ConfigError(
+                f"there is no raw text of {name}: set data.share below 1 or data.raw, or rounds and mmd to 0"
+            )
+        text, held = part_raw(task.raw, limit=self.raw_limit, seed=run.seed)
+        views = self._views(task, text, run)
+        course = _Course(self, task, views, held, run)
+        pseudo: Sequence[Sequence[Sentence]] = [()] * len(views)
+        for number in range(self.rounds + 1):
+            if number:
+                pseudo = [course.filter(i, text, number) for i in range(len(views))]
+            for i, extra in enumerate(pseudo):
+                course.train(i, extra, number)
+            course.look(number)
+        return course.end()
+
+    def _views(self, task: Task, text: RawText, run: Run) -> list[View]:
+        views: list[View] = []
+        for number, source in enumerate(task.sources, 1):
+            view = begin_view(
+                source,
+                task,
+                self,
+                kinds=self.kinds,
+                raw=text,
+                run=run,
+                stage=run.stage(f"source-{number}-{source.name}"),
+                gate=self.gate,
+                passes=self.target_passes,
+            )
+            if views:  # one table of given vectors is enough for all
+                view.encoding.encoder.forms.vectors = views[0].encoding.encoder.forms.vectors
+            views.append(view)
+        return views
+
+
+class _Course:
+    """Where a run of `Muct` stands: its views, the weights of the best round, and what is told of each."""
+
+    def __init__(self, settings: Muct, task: Task, views: Sequence[View], held: RawText, run: Run) -> None:
+        self.settings, self.task, self.views, self.held, self.run = settings, task, views, held, run
+        self.stage = run.stage("target")
+        self.rule = settings.select
+        if self.rule == "dev" and not task.target.dev:
+            self.rule = "agreement"
+        if self.rule == "agreement" and (not held.pieces or len(views) * settings.heads < 2):
+            self.rule = "last"
+        self.best, self.best_round = -1.0, 0
+        self.weights: list[dict[str, Tensor]] = []
+        self.seconds = 0.0
+        self.seen = [0] * len(views)
+
+    def _stage_name(self, i: int, number: int) -> str:
+        return f"source-{i + 1}-{self.views[i].source.corpus.name}-round-{number}"
+
+    def train(self, i: int, pseudo: Sequence[Sentence], number: int) -> None:
+        """A view's round; round 0 is the warm-up."""
+        settings, view = self.settings, self.views[i]
+        training = settings.round_training if number else settings.training
+        alignment = Alignment(settings.mmd, settings.kernel, settings.raw_batch)
+        stage = self.run.stage(self._stage_name(i, number))
+        summary = train_view(view, pseudo, training, alignment=alignment, stage=stage)
+        size = len(view.items) + len(pseudo)
+        self.seen[i] += round(summary["sentences"] * len(view.source.items) / size)
+
+    def filter(self, i: int, text: RawText, number: int) -> list[Sentence]:
+        """What a view pseudo-labels for a round, recorded with its precision where gold is known."""
+        settings = self.settings
+        began = time.process_time()
+        compared = settings.filter and settings.heads > 1
+        accepted = filter_raw(
+            self.views[i], text, agreement=settings.agreement if compared else "none", silent=settings.silent
+        )
+        told = dict(accepted.counts) | _precision(self.task, accepted)
+        stage = self.run.stage(self._stage_name(i, number))
+        stage.record("pseudo", corpus=self.views[i].source.corpus.name, round=number, **told)
+        self.seconds += time.process_time() - began
+        return accepted.items
+
+    def look(self, number: int) -> None:
+        """Record how the voters stand after a round, and keep the weights if it is the one to keep so far."""
+        began = time.process_time()
+        tagger = self._tagger()
+        one, other = tee(tagger.ballots(self.held.documents))
+        margins = [elected.margin for ballots in one for elected in elect(ballots, scores=False)]
+        told: dict[str, Any] = {
+            "mentions": len(margins),
+            "margin": round(fmean(margins), 4) if margins else None,
+            "agreement": round(agreement(other), 4),
+            "dev_f1": dev_score(tagger, self.task.target.dev) if self.rule == "dev" else None,
+        }
+        value = {"dev": told["dev_f1"], "agreement": told["agreement"], "last": number}[self.rule]
+        if not self.weights or value > self.best:
+            self.best, self.best_round = value, number
+            self.weights = [
+                {name: value.detach().clone() for name, value in view.network.state_dict().items()}
+                for view in self.views
+            ]
+        self.seconds += time.process_time() - began
+        self.stage.record("round", round=number, **told)
+
+    def end(self) -> VoteTagger:
+        """The vote of the best round."""
+        for view, weights in zip(self.views, self.weights, strict=True):
+            view.network.load_state_dict(weights)
+        for i, view in enumerate(self.views):
+            record_exposure(self.run.stage(f"source-{i + 1}-{view.source.corpus.name}"), view.source, self.seen[i])
+        self.stage.record(
+            "trained",
+            corpus=self.task.target.name,
+            cpu_seconds=round(self.seconds, 2),
+            round=self.best_round,
+            selection=_RULES[self.rule],
+        )
+        return self._tagger()
+
+    def _tagger(self) -> VoteTagger:
+        readers, kinds = [view.reader() for view in self.views], [view.kinds for view in self.views]
+        return VoteTagger(readers, self.task.target.labels, kinds=kinds, rule=self.settings.vote)
+
+
+_RULES = {
+    "dev": "round with the highest strict micro F1 of the vote on dev",
+    "agreement": "round with the highest agreement of the voters on held-out raw text",
+    "last": "last round",
+}
+
+
+def _precision(task: Task, accepted: Accepted) -> dict[str, Any]:
+    """How many pseudo-labelled mentions of the target's labels are right, where anybody knows."""
+    if task.judge is None:
+        return {"right": None, "judged": None, "precision": None}
+    right, judged = task.judge(_of_labels(accepted.documents, task.target.labels))
+    return {"right": right, "judged": judged, "precision": round(right / judged, 4) if judged else None}
+
+
+def _of_labels(documents: Iterable[Document], labels: Sequence[str]) -> Iterable[Document]:
+    return (d.with_entities(e for e in d.entities if e.label in labels) for d in documents)

@@ -1,0 +1,329 @@
+"""A source's view of the target, for learning from several sources (Gan & Wang 2026): extractor, heads, filter.
+
+Views share nothing. So the paper's total loss, a sum over sources, falls apart into one loss a view, and views can be
+trained one after another.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from torch import Tensor, nn
+
+from transfuse import tags as tagging
+from transfuse.architecture import TagSet
+from transfuse.neural import Sentence, batches
+from transfuse.nn.divergence import Kernel, mmd
+from transfuse.nn.domain import DomainHead, Gate
+from transfuse.nn.encoder import Batch
+from transfuse.nn.head import Head
+from transfuse.nn.padding import inside
+from transfuse.reading import Piece, Reader, Reading, pieces
+from transfuse.run import Run, Stage
+from transfuse.supervised import Domain, Encoding, Supervised, head_loss, new_encoding, parameter_groups, read_domain
+from transfuse.text import Corpus, Document, Entity, Task
+from transfuse.train import Training, fit
+
+__all__ = ["Accepted", "Alignment", "RawText", "View", "begin_view", "filter_raw", "losses", "part_raw", "train_view"]
+
+_HELD = 200
+"""Raw sentences, about, that are held out to look at at most; a tenth of the documents where that is less."""
+
+
+@dataclass(frozen=True)
+class RawText:
+    """Raw documents, read into sentences once for all views.
+
+    Attributes:
+        documents: without entities.
+        pieces: their sentences.
+    """
+
+    documents: tuple[Document, ...]
+    pieces: tuple[Piece, ...]
+
+    @classmethod
+    def of(cls, documents: Sequence[Document]) -> RawText:
+        """Documents as raw text; their entities are not looked at."""
+        bare = tuple(Document(document.id, document.text) for document in documents)
+        return cls(bare, tuple(pieces(bare)))
+
+    @property
+    def forms(self) -> list[list[str]]:
+        """The words of each sentence."""
+        return [[self.documents[piece.document].text[a:b] for a, b in piece.offsets] for piece in self.pieces]
+
+
+def part_raw(documents: Sequence[Document], *, limit: int, seed: int) -> tuple[RawText, RawText]:
+    """Raw text to learn from, and some of it to look at, in an order drawn with the seed.
+
+    Args:
+        documents: of the task; a single one is both.
+        limit: sentences to learn from, about; 0 for all.
+        seed: decides the draw.
+    """
+    order = list(documents)
+    random.Random(f"raw/{seed}").shuffle(order)
+    at_most = max(1, len(order) // 10)
+    held = _until(order[:at_most], _HELD)
+    rest = order[at_most:] or order
+    return RawText.of(_until(rest, limit) if limit else rest), RawText.of(held)
+
+
+def _until(documents: Sequence[Document], count: int) -> list[Document]:
+    """The first documents that hold so many sentences."""
+    found: list[Document] = []
+    for document in documents:
+        if count <= 0:
+            break
+        found.append(document)
+        count -= len(pieces([document]))
+    return found
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """How a view draws the states of its source and of the target's raw text together.
+
+    Attributes:
+        weight: lambda of the squared MMD between the words' states; 0 for none.
+        kernel: of the MMD.
+        batch: raw sentences a step.
+    """
+
+    weight: float
+    kernel: Kernel
+    batch: int
+
+
+@dataclass(frozen=True)
+class View:
+    """A source with an extractor and heads of its own.
+
+    Attributes:
+        source: its sentences, and the first head.
+        encoding: the extractor.
+        heads: over one tag set; behind a gate they share, if there is one.
+        kinds: of the heads, in order.
+        items: all that is labelled: the source's sentences, and those of the target as often as they count.
+        raw: the target's raw sentences; their tags mean nothing.
+        gate: what lets units of the states through, or None.
+    """
+
+    source: Domain
+    encoding: Encoding
+    heads: tuple[Head | DomainHead, ...]
+    kinds: tuple[str, ...]
+    items: Sequence[Sentence]
+    raw: Sequence[Sentence]
+    gate: Gate | None = None
+
+    @property
+    def tagset(self) -> TagSet:
+        """The tags of the heads."""
+        return self.source.tagset
+
+    @property
+    def network(self) -> nn.ModuleDict:
+        """Extractor and heads under names that `transfuse.architecture.layer_of` knows."""
+        heads = {f"head-{i}": head for i, head in enumerate(self.heads, 1)}
+        return nn.ModuleDict({"encoder": self.encoding.encoder, **heads})
+
+    def reader(self) -> Reader:
+        """The view put to work, with the weights that it has now."""
+        heads = [head.folded() if isinstance(head, DomainHead) else head for head in self.heads]
+        vocabulary, architecture = self.encoding.table.vocabulary, self.encoding.architecture
+        return Reader(self.encoding.encoder, heads, vocabulary, self.tagset, architecture)
+
+    def states(self, items: Sequence[Sentence]) -> tuple[Tensor, Batch]:
+        """What the extractor gives the heads, before any gate: ``[batch, time, width]``."""
+        batch = self.encoding.batch(items, self.tagset)
+        return self.encoding.encoder(batch), batch
+
+    def words(self, states: Tensor, batch: Batch) -> Tensor:
+        """``[words, width]`` states of all real words, behind the gate."""
+        real = states[inside(batch.lengths, states.shape[1])]
+        return real if self.gate is None else self.gate(real)
+
+
+def begin_view(
+    source: Corpus,
+    task: Task,
+    settings: Supervised,
+    *,
+    kinds: Sequence[str],
+    raw: RawText,
+    run: Run,
+    stage: Stage,
+    gate: bool = False,
+    passes: int = 1,
+) -> View:
+    """A fresh extractor over the words of a source, and of the target where it is labelled, with fresh heads.
+
+    The heads know the source's labels, and the target's where it has labelled documents: what a source does not
+    annotate cannot be learned from it.
+
+    Args:
+        source: labelled.
+        task: whose target may have labelled training documents.
+        settings: network and vectors.
+        kinds: of the heads.
+        raw: the target's raw text.
+        run: seed and records.
+        stage: where it is recorded what was read.
+        gate: put one between extractor and heads.
+        passes: how often a labelled sentence of the target is learned for each time that one of the source is.
+    """
+    target = task.target
+    encoding = new_encoding([source, target], settings, task=task, run=run)
+    tagset = encoding.tagset(tuple(dict.fromkeys((*source.labels, *(target.labels if target.train else ())))))
+    encoder = encoding.encoder
+    heads = [encoding.architecture.build_head(encoder.width, tagset, kind).to(encoder.device) for kind in kinds]
+    gated = Gate(encoder.width).to(encoder.device) if gate else None
+    fronts: tuple[Head | DomainHead, ...] = tuple(heads)
+    if gated is not None:
+        fronts = tuple(DomainHead(head, gated) for head in heads)
+    domain = read_domain(encoding, source, stage=stage, head=fronts[0], tagset=tagset)
+    items = list(domain.items)
+    if target.train:
+        items += passes * list(read_domain(encoding, target, stage=stage, head=fronts[0], tagset=tagset).items)
+    numbers = [tuple(encoding.table.numbers(forms)) for forms in raw.forms]
+    plain = [Sentence(row, (0,) * len(row)) for row in numbers]
+    return View(domain, encoding, fronts, tuple(kinds), items, plain, gated)
+
+
+@dataclass(frozen=True)
+class _Step:
+    """Sentences to learn from, and raw ones whose states theirs are drawn to; the former count as seen."""
+
+    learned: list[Sentence]
+    raw: list[Sentence] = field(default_factory=list)
+
+    @property
+    def sentences(self) -> int:
+        return len(self.learned)
+
+
+def train_view(
+    view: View, pseudo: Sequence[Sentence], training: Training, *, alignment: Alignment, stage: Stage
+) -> dict[str, Any]:
+    """Train extractor and heads on what is labelled and on pseudo-labelled sentences; the last weights stay.
+
+    Args:
+        view: trained in place.
+        pseudo: sentences of the target that join the training set.
+        training: the loop.
+        alignment: the MMD term.
+        stage: its part of the run.
+
+    Returns:
+        What `transfuse.train.fit` does.
+    """
+    items = [*view.items, *pseudo]
+
+    def passes(sentences: Sequence[Sentence], size: int, what: str, least: int) -> list[list[Sentence]]:
+        found: list[list[Sentence]] = []
+        while not found or len(found) < least:
+            found += batches(sentences, size=size, words_at_most=training.words, seed=f"{what}/{len(found)}")
+        return found
+
+    def feed(epoch: int) -> list[_Step]:
+        seed = f"{stage.name}/{stage.seed}/{epoch}"
+        learned = passes(items, training.batch, seed, training.steps)
+        if not alignment.weight:
+            return [_Step(batch) for batch in learned]
+        raw = passes(view.raw, alignment.batch, f"{seed}/raw", len(learned))
+        return [_Step(batch, beside) for batch, beside in zip(learned, raw, strict=False)]
+
+    def objective(step: _Step) -> dict[str, Tensor]:
+        return losses(view, step.learned, step.raw, alignment)
+
+    groups = parameter_groups(view.network, word_rate=view.encoding.word_rate)
+    summary = fit(view.network, objective, feed, training, stage=stage, groups=groups)
+    stage.record("trained", corpus=view.source.corpus.name, **summary)
+    return summary
+
+
+def losses(view: View, learned: Sequence[Sentence], raw: Sequence[Sentence], alignment: Alignment) -> dict[str, Tensor]:
+    """A view's part of the total loss (Gan & Wang 2026, equation 10), as weighted terms.
+
+    Args:
+        view: extractor and heads.
+        learned: labelled and pseudo-labelled sentences, longest first.
+        raw: of the target, longest first; without any there is no MMD.
+        alignment: the MMD term.
+    """
+    states, batch = view.states(learned)
+    found = {kind: head_loss(head, states, batch) for kind, head in zip(view.kinds, view.heads, strict=True)}
+    if raw:
+        words = view.words(*view.states(raw))
+        found["mmd"] = alignment.weight * mmd(view.words(states, batch), words, alignment.kernel)
+    return found
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """What the filter lets through.
+
+    Attributes:
+        items: pseudo-labelled sentences; words on which heads differ have all tags open.
+        documents: the raw documents with the mentions in them that heads agree on and that are learned from.
+        counts: for the record: ``sentences`` looked at, ``agreed`` those on which the heads agree, ``silent`` those
+            of them without a mention, ``accepted`` how many are learned from, ``mentions`` in them.
+    """
+
+    items: list[Sentence]
+    documents: list[Document]
+    counts: Mapping[str, int]
+
+
+def filter_raw(
+    view: View, text: RawText, *, agreement: Literal["sentence", "token", "none"], silent: float
+) -> Accepted:
+    """Pseudo-label raw sentences where the heads of a view agree (Gan & Wang 2026, equation 7).
+
+    Args:
+        view: its first head labels, the others agree or not.
+        text: raw.
+        agreement: on the ``sentence``: all mentions of it are the same; on the ``token``: words whose tags are the
+            same are learned, the others are left open; ``none``: everything is taken as the first head has it.
+        silent: weight of a sentence in which no word is agreed to be in a mention; at 0 it is dropped.
+    """
+    reader = view.reader()
+    reader.prepare()
+    items: list[Sentence] = []
+    found: list[list[Entity]] = [[] for _ in text.documents]
+    agreed = empty = 0
+    forms = text.forms
+    for piece, words, readings in zip(text.pieces, forms, reader.read(forms, chances=False), strict=True):
+        same = all(reading.spans == readings[0].spans for reading in readings)
+        agreed += same
+        empty += same and not readings[0].spans
+        if agreement == "sentence" and not same:
+            continue
+        compared = readings if agreement == "token" else readings[:1]
+        rows = [_rows(reading, len(words)) for reading in compared]
+        unsure = [i for i, tags in enumerate(zip(*rows, strict=True)) if len(set(tags)) > 1]
+        spoken = any(tag for i, tag in enumerate(rows[0]) if i not in unsure)
+        weight = 1.0 if spoken else silent
+        if not weight:
+            continue
+        every = tuple(range(len(view.tagset.names)))
+        numbers = tuple(view.encoding.table.numbers(words))
+        items.append(Sentence(numbers, tuple(rows[0]), tuple((i, every) for i in unsure), weight))
+        for first, last, label in readings[0].spans:
+            if all((first, last, label) in reading.spans for reading in compared):
+                start, end = piece.offsets[first][0], piece.offsets[last - 1][1]
+                found[piece.document].append(Entity(start, end, label))
+    documents = [document.with_entities(entities) for document, entities in zip(text.documents, found, strict=True)]
+    counts = {"sentences": len(text.pieces), "agreed": agreed, "silent": empty, "accepted": len(items)}
+    return Accepted(items, documents, counts | {"mentions": sum(map(len, found))})
+
+
+def _rows(reading: Reading, length: int) -> list[int]:
+    """The tags of a reading's mentions, legal even where the head's own are not."""
+    names = reading.tagset.names
+    return [names.index(tag) for tag in tagging.encode(reading.spans, length, reading.tagset.scheme)]

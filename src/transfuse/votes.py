@@ -1,0 +1,177 @@
+"""A tagger made of taggers that share nothing: each head of each encoder has a vote on every mention."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from transfuse import tags as tagging
+from transfuse.architecture import TagSet
+from transfuse.ballots import Ballot, elect
+from transfuse.nn.crf import CRF
+from transfuse.nn.padding import inside
+from transfuse.reading import Piece, Reader, Reading, Window, chunks, pieces
+from transfuse.tags import Span
+from transfuse.text import BundleError, Document, Entity
+
+__all__ = ["Rule", "VoteTagger"]
+
+Rule = Literal["majority", "mean"]
+"""majority: relative majority on spans, see `transfuse.ballots.elect`; mean: the best legal path under the mean of all
+heads' tag probabilities, each tag's mean being over the heads that look for its label."""
+
+_SMALLEST = 1e-12  # of a mean probability: its logarithm must be finite
+
+
+class VoteTagger:
+    """Encoders with their heads, voting.
+
+    Args:
+        readers: each with one head or more.
+        labels: that may come out.
+        kinds: of each reader's heads, in order, as `transfuse.architecture.Architecture.head` names them.
+        rule: how they vote.
+        chunk: words that are tagged together, at least one document.
+        keep: forms whose encodings are kept, over all readers.
+    """
+
+    kind = "vote"
+
+    def __init__(
+        self,
+        readers: Sequence[Reader],
+        labels: Iterable[str],
+        *,
+        kinds: Sequence[Sequence[str]],
+        rule: Rule = "majority",
+        chunk: int = 40_000,
+        keep: int = 16_000,
+    ) -> None:
+        self.readers, self.rule, self.kinds = tuple(readers), rule, [tuple(names) for names in kinds]
+        self._labels = tuple(labels)
+        self.chunk, self.keep = chunk, keep
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels that may come out."""
+        return self._labels
+
+    def tag(self, documents: Iterable[Document], *, confidence: bool = False) -> Iterator[Document]:
+        """The documents with the entities found; streams, in memory that does not grow.
+
+        Args:
+            documents: their entities are ignored.
+            confidence: give each entity its mean probability over the heads that look for its label, or under ``mean``
+                that of the mean.
+        """
+        for some, read, readings in self._read(documents):
+            found: list[list[Entity]] = [[] for _ in some]
+            voted = self._majority(readings, confidence) if self.rule == "majority" else _mean(readings, self._labels)
+            for piece, spans in zip(read, voted, strict=True):
+                for (first, last, label), score in spans:
+                    start, end = piece.offsets[first][0], piece.offsets[last - 1][1]
+                    found[piece.document].append(Entity(start, end, label, score if confidence else None))
+            for document, entities in zip(some, found, strict=True):
+                yield document.with_entities(entities)
+
+    def ballots(self, documents: Iterable[Document]) -> Iterator[list[Ballot]]:
+        """The votes on each sentence, in the order of readers and heads."""
+        for _, _, readings in self._read(documents):
+            yield from (self._ballots(sentence) for sentence in readings)
+
+    def save(self, folder: Path) -> dict[str, Any]:
+        """Write what each reader writes, its files' names numbered; what `load` needs beside them is returned."""
+        parts = [reader.save(folder, prefix=f"{i}-") for i, reader in enumerate(self.readers, 1)]
+        parts = [part | {"heads": names} for part, names in zip(parts, self.kinds, strict=True)]
+        return {"rule": self.rule, "outputs": self._labels, "readers": parts}
+
+    @classmethod
+    def load(cls, folder: Path, config: dict[str, Any]) -> VoteTagger:
+        """Read what `save` wrote. Raises BundleError where the parts don't fit each other."""
+        try:
+            kinds = [part["heads"] for part in config["readers"]]
+            rule, labels = config["rule"], config["outputs"]
+        except (KeyError, TypeError) as error:
+            raise BundleError(f"{folder}: the parts of the bundle do not fit each other: {error}") from error
+        readers = [
+            Reader.load(folder, part, prefix=f"{i}-", kinds=part["heads"])
+            for i, part in enumerate(config["readers"], 1)
+        ]
+        return cls(readers, labels, kinds=kinds, rule=rule)
+
+    def _read(self, documents: Iterable[Document]) -> Iterator[tuple[list[Document], list[Piece], list[list[Reading]]]]:
+        """Documents in groups, their sentences, and of each sentence what every head reads in it."""
+        for reader in self.readers:
+            reader.prepare()
+        for some in chunks(documents, self.chunk):
+            read = pieces(some)
+            forms = [[some[piece.document].text[a:b] for a, b in piece.offsets] for piece in read]
+            parts = [reader.read(forms, chances=True) for reader in self.readers]
+            yield some, read, [[reading for part in row for reading in part] for row in zip(*parts, strict=True)]
+            for reader in self.readers:
+                reader.forget(self.keep // len(self.readers))
+
+    def _ballots(self, readings: Sequence[Reading]) -> list[Ballot]:
+        found = []
+        for reading in readings:
+            labels = [label for label in self._labels if label in reading.tagset.labels]
+            found.append(Ballot([span for span in reading.spans if span[2] in labels], labels, reading.chance))
+        return found
+
+    def _majority(self, sentences: Iterable[Sequence[Reading]], scores: bool) -> Iterator[list[_Scored]]:
+        for readings in sentences:
+            elected = elect(self._ballots(readings), scores=scores)
+            yield [(one.span, one.score) for one in elected]
+
+
+_Scored = tuple[Span, float | None]
+
+
+@torch.no_grad()
+def _mean(sentences: Sequence[Sequence[Reading]], labels: Sequence[str]) -> Iterator[list[_Scored]]:
+    """The mentions of each sentence under the mean of the heads' tag probabilities."""
+    if not sentences:
+        return iter(())
+    tagset = TagSet(tuple(labels), sentences[0][0].tagset.scheme)
+    means = [_averaged(readings, tagset) for readings in sentences]
+    # where every word is most likely outside, the best path is outside, too
+    order = sorted((i for i, mean in enumerate(means) if mean.argmax(1).any()), key=lambda i: -len(means[i]))
+    found: dict[int, list[_Scored]] = {}
+    for rows in (order[at : at + 64] for at in range(0, len(order), 64)):
+        for row, reading in zip(rows, _decoded([means[i] for i in rows], tagset), strict=True):
+            found[row] = [(span, reading.chance(span)) for span in reading.spans]
+    return (found.get(i, []) for i in range(len(means)))
+
+
+def _averaged(readings: Sequence[Reading], tagset: TagSet) -> Tensor:
+    """``[words, tags]``, summing to 1: the means over the heads that know a tag, and what is left for the outside."""
+    names = {name: row for row, name in enumerate(tagset.names) if row}
+    total = torch.zeros(len(readings[0].path), len(names) + 1, dtype=torch.float64)
+    able = torch.zeros(len(names) + 1, dtype=torch.float64)
+    for reading in readings:
+        pairs = [(names[name], row) for row, name in enumerate(reading.tagset.names) if name in names]
+        ours, theirs = [one for one, _ in pairs], [other for _, other in pairs]
+        total[:, ours] += reading.marginals.cpu()[:, theirs]
+        able[ours] += 1
+    total /= able.clamp(min=1)
+    total[:, 0] = (1 - total.sum(1)).clamp(min=0)
+    return total / total.sum(1, keepdim=True)
+
+
+def _decoded(means: Sequence[Tensor], tagset: TagSet) -> list[Reading]:
+    """The best legal path of each sentence, longest first, words being independent of each other otherwise."""
+    crf = CRF(*tagging.legal(tagset.names, tagset.scheme)).double()
+    crf.transition.zero_()
+    lengths = torch.tensor([len(mean) for mean in means])
+    emissions = torch.zeros(len(means), int(lengths[0]), len(tagset.names), dtype=torch.float64)
+    emissions[inside(lengths, int(lengths[0]))] = torch.cat(list(means)).clamp(min=_SMALLEST).log()
+    lattice = crf.lattice(emissions, lengths)
+    paths = crf.decode(emissions, lengths).tolist()
+    return [
+        Reading(tagset, (Window(0, len(mean), path[: len(mean)], lattice, row),))
+        for row, (mean, path) in enumerate(zip(means, paths, strict=True))
+    ]
