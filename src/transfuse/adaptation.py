@@ -15,7 +15,7 @@ from scipy import linalg, sparse
 
 from transfuse.text import ConfigError, DataError
 
-__all__ = ["Components", "Joint", "Kernel", "Projection", "jda", "separation", "standardised", "tca"]
+__all__ = ["UNKNOWN", "Components", "Joint", "Kernel", "Projection", "jda", "separation", "standardised", "tca"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -46,10 +46,6 @@ class Kernel:
         found: Floats = np.exp(np.maximum(squared, 0) / (-2 * self.bandwidth))
         return found
 
-    def diagonal(self, rows: Matrix) -> Floats:
-        """``[rows]`` of ``k(x, x)``."""
-        return _squares(rows) if self.kind == "linear" else np.ones(rows.shape[0])
-
 
 @dataclass(frozen=True)
 class Components:
@@ -58,7 +54,9 @@ class Components:
     Attributes:
         kernel: ``linear`` or ``rbf``.
         bandwidth: of the RBF kernel, in squared distance; 0 for the median between rows.
-        mu: weight of ``|W|^2`` against the discrepancy; the smaller, the more discrepancy is taken out.
+        mu: weight of ``|W|^2`` against the discrepancy; the smaller, the more discrepancy is taken out. In units of the
+            trace of ``K L K``, which grows with rows, landmarks and the kernel's values: in the papers' units a value
+            that suits one problem does nothing in another.
         dimension: columns of what comes out; fewer where the rows vary in fewer directions.
         landmarks: rows that carry the kernel. All do where there are no more; else so many are drawn, evenly from both
             sides, and the map is looked for in their span, the Nystroem subspace. All rows count in the statistics.
@@ -66,7 +64,7 @@ class Components:
 
     kernel: Literal["linear", "rbf"] = "rbf"
     bandwidth: float = 0.0
-    mu: float = 1.0
+    mu: float = 0.01
     dimension: int = 50
     landmarks: int = 1_000
 
@@ -119,9 +117,9 @@ class Joint:
 def tca(source: Matrix, target: Matrix, components: Components, *, seed: int = 0) -> Projection:
     """Transfer component analysis (Pan et al. 2011, eq. 9).
 
-    Minimises ``tr(W' K L K W) + mu tr(W' W)`` subject to ``W' K H K W = 1``: the squared MMD between the mapped sides
-    and the size of W, at unit scatter along each component. L has ``1/n^2``, ``1/m^2`` and ``-1/(n m)`` for
-    pairs within the source, within the target and across; H centres.
+    Minimises ``tr(W' K L K W) + mu tr(K L K) tr(W' W)`` subject to ``W' K H K W = 1``: the squared MMD between the
+    mapped sides and the size of W, at unit scatter along each component. L has ``1/n^2``, ``1/m^2`` and ``-1/(n m)``
+    for pairs within the source, within the target and across; H centres.
 
     Args:
         source: ``[n, width]``.
@@ -212,7 +210,8 @@ class _Problem:
         """The best W where the squared gaps are to be small."""
         stacked = np.stack(gaps)
         size = len(self.scatter)
-        price = stacked.T @ stacked + self.components.mu * np.eye(size)
+        price = stacked.T @ stacked
+        price[np.diag_indices(size)] += self.components.mu * (np.trace(price) or 1.0)
         last = [max(0, size - self.components.dimension), size - 1]
         worth, vectors = linalg.eigh(self.scatter, price, subset_by_index=last)
         some = worth > _RANK * worth[-1]
@@ -240,22 +239,28 @@ class _Problem:
 
 
 def separation(source: Matrix, target: Matrix, kernel: Kernel | None = None) -> float:
-    """How far two sides lie apart: the squared MMD by the variance of both together, in the kernel's space.
+    """How far two sides lie apart: the squared MMD (unbiased) by the variance of both together, in the kernel's space.
 
-    0 for equal means; for two sides of equal size at most 4, where neither varies in itself.
+    About 0, and as often below as above it, for two draws from one distribution; for two sides of equal size at most 4,
+    where neither varies in itself.
 
     Args:
-        source: ``[n, width]``.
-        target: ``[m, width]``.
-        kernel: linear by default: the squared distance of the means.
+        source: ``[n, width]``, at least two rows.
+        target: ``[m, width]``, at least two rows.
+        kernel: linear by default: the squared distance of the means. Another takes memory for all pairs of rows.
     """
-    kernel = kernel or Kernel()
-    pooled = _stack(source, target)
-    n = source.shape[0]
-    matrix = kernel(pooled, pooled)
-    gap = matrix[:n, :n].mean() + matrix[n:, n:].mean() - 2 * matrix[:n, n:].mean()
-    variance = kernel.diagonal(pooled).mean() - matrix.mean()
-    return float(max(0.0, gap) / variance) if variance > 0 else 0.0
+    n, m = source.shape[0], target.shape[0]
+    if kernel is None or kernel.kind == "linear":
+        here, there = (np.asarray(side.sum(0), dtype=np.float64).reshape(-1) for side in (source, target))
+        own = [float(_squares(side).sum()) for side in (source, target)]
+        within, across = [float(here @ here), float(there @ there)], float(here @ there)
+    else:
+        own = [float(n), float(m)]
+        within = [float(kernel(side, side).sum()) for side in (source, target)]
+        across = float(kernel(source, target).sum())
+    gap = sum((total - alone) / (k * (k - 1)) for total, alone, k in zip(within, own, (n, m), strict=True))
+    variance = sum(own) / (n + m) - (sum(within) + 2 * across) / (n + m) ** 2
+    return (gap - 2 * across / (n * m)) / variance if variance > 0 else 0.0
 
 
 def standardised(projection: Projection, rows: Matrix) -> Projection:

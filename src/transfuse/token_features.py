@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from transfuse import tags as tagging
+from transfuse.adaptation import UNKNOWN
 from transfuse.linear import features
 from transfuse.losses import Losses
 from transfuse.text import BundleError, ConfigError, Document
@@ -25,18 +26,23 @@ if TYPE_CHECKING:
     from transfuse.neural import NeuralTagger
 
 __all__ = [
+    "SCHEME",
     "Extractor",
     "HandMade",
     "States",
     "Tokens",
+    "count_words",
+    "draw_sentences",
     "find_extractor",
     "load_extractor",
+    "number_tags",
     "pivot_candidates",
     "positions",
     "read_tokens",
 ]
 
 SCHEME = "BIO"
+"""Of the tags that a linear CRF learns."""
 
 _OFFSET = re.compile(r"(?P<pair>-1\|0|0\|1)=|(?P<step>-?\d)(?=w=|shape=|s3=|edge)")
 _BATCH = 2_000  # words that an encoder reads together, at least one sentence
@@ -81,6 +87,27 @@ def read_tokens(documents: Iterable[Document], *, tagged: bool = True, losses: L
             spans = flatten(spans, document=document.id, losses=losses)
             found.append(Tokens(forms, tuple(tagging.encode(spans, len(offsets), SCHEME))))
     return found
+
+
+def count_words(items: Iterable[Tokens]) -> int:
+    """In all sentences."""
+    return sum(len(item.forms) for item in items)
+
+
+def draw_sentences(items: Sequence[Tokens], tokens: int, *, seed: int) -> list[Tokens]:
+    """Sentences, in their order, that hold at least so many words together; all for 0 or where there are no more."""
+    if not tokens or count_words(items) <= tokens:
+        return list(items)
+    order = np.random.default_rng(seed).permutation(len(items))
+    held = np.cumsum([len(items[i].forms) for i in order])
+    return [items[i] for i in np.sort(order[: int(np.searchsorted(held, tokens)) + 1])]
+
+
+def number_tags(items: Iterable[Tokens], labels: Sequence[str]) -> NDArray[np.int64]:
+    """``[words]`` numbers of tags, 0 for the outside, `UNKNOWN` where nobody annotated."""
+    numbers = {tag: number for number, tag in enumerate(tagging.tag_names(labels, SCHEME))}
+    rows = ([UNKNOWN] * len(item.forms) if item.tags is None else [numbers[t] for t in item.tags] for item in items)
+    return np.array([number for row in rows for number in row], dtype=np.int64)
 
 
 def positions(name: str) -> frozenset[int]:

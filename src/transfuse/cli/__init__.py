@@ -19,6 +19,7 @@ from transfuse.cli import (
     corpora,
     demo,
     documents,
+    inspecting,
     reporting,
     reproducing,
     settings,
@@ -44,7 +45,19 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for module in (demo, training, comparing, reproducing, settings, reporting, tagging, documents, corpora, silver):
+for module in (
+    demo,
+    training,
+    comparing,
+    reproducing,
+    settings,
+    reporting,
+    tagging,
+    documents,
+    corpora,
+    silver,
+    inspecting,
+):
     module.register(app)
 
 

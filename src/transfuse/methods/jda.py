@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from transfuse.adaptation import Projection, jda
-from transfuse.mapped import KernelAdapted, Sides
+from transfuse.adapted import KernelAdapted, Sides
 from transfuse.run import Stage
 from transfuse.text import ConfigError
 

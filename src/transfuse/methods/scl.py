@@ -9,8 +9,8 @@ import numpy as np
 from scipy import sparse
 
 from transfuse.adaptation import Projection
+from transfuse.adapted import Adapted, Sides
 from transfuse.correspondence import Correspondences, choose_pivots, correspond
-from transfuse.mapped import Adapted, Sides
 from transfuse.run import Stage
 from transfuse.token_features import Extractor, HandMade, pivot_candidates, positions
 
