@@ -94,7 +94,7 @@ def _show(found: Look, top: int) -> None:
     else:
         say("No word is frequent enough in one side and rare enough in the other to be shown: lower --frequent.")
     sizes = " and ".join(f"{count(number, 'word')} of the {side}" for side, number in found.words.items())
-    say(f"{count(len(found.pivots), 'pivot')} chosen over {sizes}; information over the source's tags.")
+    say(f"{count(len(found.pivots), 'pivot')} over {sizes}.")
 
 
 def _named(words: tuple[tuple[str, float], ...]) -> str:
