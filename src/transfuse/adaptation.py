@@ -26,7 +26,7 @@ UNKNOWN = -1
 """The tag of a row whose tag is not known."""
 
 _PAIRED = 1_000  # rows between which the median distance is taken
-_BLOCK = 2_000  # rows whose neighbours are looked for together
+_BLOCK = 2_000  # rows that are compared with others together
 _RANK = 1e-10  # of the largest eigenvalue: below it, a direction has no variance worth the name
 
 
@@ -39,11 +39,14 @@ class Kernel:
 
     def __call__(self, rows: Matrix, columns: Matrix) -> Floats:
         """``[rows, columns]`` in float64."""
-        products = _dense(rows @ columns.T)
-        if self.kind == "linear":
-            return products
-        squared = _squares(rows)[:, None] + _squares(columns)[None] - 2 * products
-        found: Floats = np.exp(np.maximum(squared, 0) / (-2 * self.bandwidth))
+        found = np.empty((rows.shape[0], columns.shape[0]))
+        lengths = _squares(columns)
+        for start in range(0, len(found), _BLOCK):
+            block, part = rows[start : start + _BLOCK], found[start : start + _BLOCK]
+            part[...] = _dense(block @ columns.T)
+            if self.kind == "rbf":
+                squared = _squares(block)[:, None] + lengths - 2 * part
+                np.exp(np.maximum(squared, 0) / (-2 * self.bandwidth), out=part)
         return found
 
 
@@ -156,14 +159,14 @@ def jda(
     Args:
         source: ``[n, width]``.
         target: ``[m, width]``.
-        tags: ``[n]`` of the source, from 0.
+        tags: ``[n]`` of the source, from 0, or `UNKNOWN`.
         components: what to look for.
         known: ``[m]`` tags of the target, `UNKNOWN` where there is none; their rows are neighbours, too.
         rounds: at most; none is TCA.
         seed: see `tca`.
 
     Raises:
-        DataError: see `tca`.
+        DataError: see `tca`; no row has a tag.
     """
     given = np.full(target.shape[0], UNKNOWN) if known is None else known
     problem = _Problem(source, target, components, seed)
@@ -171,7 +174,7 @@ def jda(
     for _ in range(rounds):
         before, pseudo = pseudo, problem.nearest(found, tags, given)
         changed.append(int((before != pseudo).sum()))
-        if not changed[-1]:
+        if len(changed) > 1 and not changed[-1]:
             break
         shared = np.intersect1d(tags, pseudo[pseudo != UNKNOWN])
         gaps = [problem.gap(tags == tag, pseudo == tag) for tag in shared]
@@ -195,15 +198,16 @@ class _Problem:
         if components.kernel == "rbf" and not components.bandwidth:
             self.kernel = Kernel("rbf", _median(pooled[_drawn(n, m, _PAIRED, draw)]))
         self.seen = self.kernel(pooled, self.landmarks)
-        mean = self.seen.mean(0)
-        self.scatter = self.seen.T @ self.seen - (n + m) * np.outer(mean, mean)
+        mean, products = self.seen.mean(0), self.seen.T @ self.seen
+        self.scatter = products - (n + m) * np.outer(mean, mean)
+        if np.trace(self.scatter) <= _RANK * np.trace(products):
+            raise DataError("all rows are alike: there is nothing to map")
 
     def gap(self, source: NDArray[np.bool_] | None = None, target: NDArray[np.bool_] | None = None) -> Floats:
         """``[landmarks]`` the difference of the means of some rows of either side, of all by default."""
         here, there = self.seen[: self.size], self.seen[self.size :]
-        difference: Floats = here[... if source is None else source].mean(0) - (
-            there[... if target is None else target].mean(0)
-        )
+        means = [(side if rows is None else side[rows]).mean(0) for side, rows in ((here, source), (there, target))]
+        difference: Floats = means[0] - means[1]
         return difference
 
     def solve(self, gaps: list[Floats]) -> Projection:
@@ -215,8 +219,6 @@ class _Problem:
         last = [max(0, size - self.components.dimension), size - 1]
         worth, vectors = linalg.eigh(self.scatter, price, subset_by_index=last)
         some = worth > _RANK * worth[-1]
-        if worth[-1] <= 0 or not some.any():
-            raise DataError("all rows are alike: there is nothing to map")
         weights = (vectors[:, some] / np.sqrt(worth[some]))[:, ::-1]
         largest = np.abs(weights).argmax(0)
         weights = weights * np.sign(weights[largest, np.arange(weights.shape[1])])
@@ -228,6 +230,8 @@ class _Problem:
         open_rows = np.flatnonzero(known == UNKNOWN)
         everything = np.concatenate([tags, known])
         tagged = np.flatnonzero(everything != UNKNOWN)
+        if not len(tagged):
+            raise DataError("no row has a tag that others could take over")
         neighbours = mapped[tagged]
         lengths = _squares(neighbours)
         result = known.copy()
