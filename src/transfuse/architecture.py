@@ -151,9 +151,7 @@ class Architecture:
         kind = kind or self.head
         if kind == "softmax":
             return SoftmaxHead(width, len(tagset.names))
-        if kind == "mlp":
-            return MLPHead(width, len(tagset.names))
-        return CRFHead(width, *tagging.legal(tagset.names, tagset.scheme))
+        return (MLPHead if kind == "mlp" else CRFHead)(width, *tagging.legal(tagset.names, tagset.scheme))
 
     def network(self, encoder: Encoder, head: Head, *more: Head) -> nn.ModuleDict:
         """Encoder and heads under the names that `layer_of` knows."""

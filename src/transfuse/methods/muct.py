@@ -63,7 +63,7 @@ class Muct(Supervised):
     silent: float = 0.0
     mmd: float = 1.0
     kernel: Kernel = field(default_factory=lambda: Kernel(bandwidths="median"))
-    raw_batch: int = 8
+    raw_batch: int = 4
     raw_limit: int = 2000
     gate: bool = False
     vote: Rule = "majority"

@@ -97,11 +97,19 @@ class SoftmaxHead(Head):
 
 
 class MLPHead(SoftmaxHead):
-    """Every word for itself behind a hidden layer, half as wide as the states (the second head of Gan & Wang 2026)."""
+    """Every word for itself behind a hidden layer, half as wide as the states (the second head of Gan & Wang 2026).
 
-    def __init__(self, width: int, tags: int) -> None:
-        super().__init__(width // 2, tags)
+    It learns words one by one. Among its readings of a sentence only legal ones count: a mention of which it misses a
+    word would else be two wrong ones.
+    """
+
+    def __init__(
+        self, width: int, start: Sequence[bool], end: Sequence[bool], transition: Sequence[Sequence[bool]]
+    ) -> None:
+        super().__init__(width // 2, len(start))
         self.hidden = nn.Linear(width, width // 2)
+        self.paths = CRF(start, end, transition).requires_grad_(False)
+        nn.init.zeros_(self.paths.transition)
 
     @property
     def first(self) -> nn.Linear:
@@ -111,3 +119,11 @@ class MLPHead(SoftmaxHead):
     def emissions(self, states: Tensor) -> Tensor:
         """See `Head.emissions`."""
         return super().emissions(self.hidden(states).relu())
+
+    def decode(self, emissions: Tensor, lengths: Tensor) -> Tensor:
+        """See `Head.decode`."""
+        return self.paths.decode(emissions, lengths)
+
+    def lattice(self, emissions: Tensor, lengths: Tensor) -> Lattice:
+        """See `Head.lattice`."""
+        return self.paths.lattice(emissions, lengths)
