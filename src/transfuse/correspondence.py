@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,16 +32,13 @@ class Correspondences:
         frequent: how often each domain must have a pivot.
         inputs: other features from which pivots are predicted, the most frequent ones.
         dimension: columns of what comes out.
-        loss: of the predictors: ``squared`` (ridge, solved exactly), or ``modified-huber`` as in the paper, by
-            stochastic gradients, which takes minutes where the other takes seconds.
-        ridge: weight of the squared norm of a predictor, a row.
+        ridge: weight of a predictor's squared norm against its mean squared error.
     """
 
     pivots: int = 300
     frequent: int = 20
     inputs: int = 3_000
     dimension: int = 50
-    loss: Literal["squared", "modified-huber"] = "squared"
     ridge: float = 1e-4
 
     def __post_init__(self) -> None:
@@ -114,22 +111,19 @@ def choose_pivots(source: Matrix, target: Matrix, tags: Ints, settings: Correspo
     return Pivots(columns[best], information[best])
 
 
-def correspond(
-    rows: Matrix, pivots: Ints, settings: Correspondences, *, positions: Sequence[frozenset[int]], seed: int = 0
-) -> Floats:
+def correspond(rows: Matrix, pivots: Ints, settings: Correspondences, *, positions: Sequence[frozenset[int]]) -> Floats:
     """The map of SCL: predictors of the pivots, and what they have in common.
 
     A linear predictor for each pivot is learned from the most frequent features that are no pivots, over all rows of
     both domains. It does not see features of the pivot's own position, which would give it away (a suffix of the word
-    that it asks for). Negative weights count as 0, as in Ando & Zhang (2005). The left singular vectors of all weights
-    span the space.
+    that it asks for). Negative weights count as 0, as in the paper. The left singular vectors of all weights span the
+    space. The predictors are ridge regressions, solved exactly; the paper's have the modified Huber loss.
 
     Args:
         rows: ``[n, features]`` of both domains.
         pivots: columns.
         settings: predictors and dimension.
         positions: ``[features]`` to which words a feature looks: 0 the token's own, -1 the one before.
-        seed: of the stochastic gradients.
 
     Returns:
         ``[features, dimension]`` weights, zeros for features that were not looked at; fewer columns where the
@@ -149,7 +143,7 @@ def correspond(
         seen = np.array([i for i, column in enumerate(inputs) if not positions[column] & position], dtype=np.int64)
         if len(seen):
             asked = rows[:, pivots[numbers]]
-            weights[seen[:, None], np.array(numbers)] = _predictors(rows[:, inputs[seen]], asked, settings, seed)
+            weights[seen[:, None], np.array(numbers)] = _predictors(rows[:, inputs[seen]], asked, settings.ridge)
     left, values, _ = linalg.svd(weights.clip(0), full_matrices=False)
     some = np.flatnonzero(values > 1e-10 * max(values[0], 1e-300))[: settings.dimension]
     if not len(some):
@@ -170,15 +164,8 @@ def _inputs(rows: Matrix, pivots: Ints, count: int) -> Ints:
     return np.sort(best[counts[best] > 0])
 
 
-def _predictors(seen: Matrix, asked: Matrix, settings: Correspondences, seed: int) -> Floats:
-    """``[inputs, pivots]`` weights."""
-    if settings.loss == "squared":
-        return _ridge(seen, asked, settings.ridge)
-    return _huber(seen, asked, settings.ridge, seed)
-
-
-def _ridge(seen: Matrix, asked: Matrix, weight: float) -> Floats:
-    """``argmin_w mean (x.w + b - y)^2 + weight |w|^2`` for each column y of 0 and 1."""
+def _predictors(seen: Matrix, asked: Matrix, weight: float) -> Floats:
+    """``[inputs, pivots]``: ``argmin_w mean (x.w + b - y)^2 + weight |w|^2`` for each column y of 0 and 1."""
     size = seen.shape[0]
     means = np.asarray(seen.mean(0)).reshape(-1)
     square = np.asarray((seen.T @ seen).todense()) / size - np.outer(means, means)
@@ -187,19 +174,6 @@ def _ridge(seen: Matrix, asked: Matrix, weight: float) -> Floats:
     factor = linalg.cho_factor(square, lower=True, overwrite_a=True)
     solved: Floats = linalg.cho_solve(factor, answers)
     return solved
-
-
-def _huber(seen: Matrix, asked: Matrix, weight: float, seed: int) -> Floats:
-    from sklearn.linear_model import SGDClassifier
-
-    columns = asked.tocsc()
-    found = np.zeros((seen.shape[1], columns.shape[1]))
-    for number in range(columns.shape[1]):
-        there = columns[:, [number]].toarray().reshape(-1) > 0
-        if there.any() and not there.all():
-            model = SGDClassifier(loss="modified_huber", alpha=weight, max_iter=5, tol=None, random_state=seed)
-            found[:, number] = model.fit(seen, there).coef_[0]
-    return found
 
 
 def _counts(rows: Matrix) -> Ints:

@@ -87,7 +87,6 @@ def look(
     *,
     label: str = "",
     count: int = 10,
-    seed: int = 0,
 ) -> Look:
     """Choose pivots, learn the map, and see which words it brings together.
 
@@ -98,7 +97,6 @@ def look(
         settings: as of the method ``scl``.
         label: information is about tags of this label alone.
         count: source words to name that stand inside mentions, and as many that do not.
-        seed: of stochastic predictors.
 
     Raises:
         ConfigError: there is no such label.
@@ -113,7 +111,7 @@ def look(
     chosen = choose_pivots(first, second, tags, settings, candidates=pivot_candidates(names))
     where = [positions(name) for name in names]
     both = sparse.vstack([first, second], format="csr")
-    theta = correspond(both, chosen.columns, settings, positions=where, seed=seed)
+    theta = correspond(both, chosen.columns, settings, positions=where)
     seen = _Seen(names, first, second, tags)
     pivots = tuple(seen.pivot(c, b) for c, b in zip(chosen.columns, chosen.information, strict=True))
     sizes = {"source": first.shape[0], "target": second.shape[0]}

@@ -63,7 +63,7 @@ def pivots(
         sides = read_tokens(documents), read_tokens(task.raw, tagged=False)
         watch("predicting pivots", None)
         ours, theirs = (draw_sentences(items, tokens, seed=seed) for items in sides)
-        found = looking.look(ours, theirs, known, settings, label=label, count=words, seed=seed)
+        found = looking.look(ours, theirs, known, settings, label=label, count=words)
     print_json(_data(found)) if as_json else _show(found, top)
 
 

@@ -45,5 +45,5 @@ class Scl(Adapted):
         stage.record("pivots", count=len(pivots.columns), best=best, bits=pivots.information[:20].round(6).tolist())
         rows = sparse.vstack([sides.source, sides.target], format="csr")
         where = [positions(name) for name in sides.names]
-        theta = correspond(rows, pivots.columns, self.correspondences, positions=where, seed=stage.seed)
+        theta = correspond(rows, pivots.columns, self.correspondences, positions=where)
         return Projection(theta, np.zeros(theta.shape[1]))
