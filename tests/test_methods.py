@@ -13,7 +13,9 @@ import torch
 from transfuse import bundle, methods, synthetic
 from transfuse.architecture import Architecture, BiLSTMEncoder
 from transfuse.labels import LabelMap
+from transfuse.methods.muct import Muct
 from transfuse.neural import NeuralTagger
+from transfuse.reading import Reader
 from transfuse.run import Run
 from transfuse.score import score
 from transfuse.supervised import Supervised
@@ -21,6 +23,7 @@ from transfuse.text import Corpus, Document, Entity, Task
 from transfuse.train import Training
 from transfuse.transfer import FromSources
 from transfuse.vectors import Vectors
+from transfuse.votes import VoteTagger
 
 FLOOR = 0.45
 """Strict micro F1 on the target's test split that every method reaches on the small built-in task."""
@@ -30,6 +33,7 @@ SMALL: dict[str, Any] = {
     "vectors": Vectors(kind="none"),
     "training": Training(epochs=6, steps=40, rate=8e-3),
     "source_training": Training(epochs=3, steps=40, rate=8e-3),
+    "round_training": Training(epochs=2, steps=20, rate=4e-3),
     "source_epochs": 2.0,
     "raw_epochs": 1.0,
 }
@@ -46,6 +50,8 @@ def brief(name: str) -> methods.Method:
     method: Any = small(name)
     if isinstance(method, Supervised):
         method = replace(method, training=replace(method.training, epochs=1, steps=10))
+    if isinstance(method, Muct):
+        method = replace(method, rounds=1, round_training=method.training)
     if isinstance(method, FromSources):
         method = replace(method, source_epochs=min(method.source_epochs, 0.5))
     return method  # type: ignore[no-any-return]
@@ -98,7 +104,7 @@ def test_same_seed_same_predictions(name: str, task: Task, trained: Trained, tmp
     runs = [quick.fit(task, run=Run(tmp_path / str(i), seed=seed)) for i, seed in enumerate((3, 3, 4))]
     first, second, other = (list(tagger.tag(task.target.dev)) for tagger in runs)
     assert first == second
-    if isinstance(runs[0], NeuralTagger):
+    if isinstance(runs[0], NeuralTagger | VoteTagger):
         assert first != other
 
 
@@ -124,13 +130,15 @@ def test_corpora_are_untouched(name: str, task: Task, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", [n for n in methods.names() if issubclass(methods.get(n), Supervised)])
 def test_training_moves_every_parameter(name: str, task: Task, trained: Trained, tmp_path: Path) -> None:
     tagger = trained[name]
-    assert isinstance(tagger, NeuralTagger)
-    torch.manual_seed(3)
-    fresh = tagger.architecture.encoder.build(tagger.vocabulary, tagger.encoder.forms.vectors)
-    for (label, after), before in zip(tagger.encoder.named_parameters(), fresh.parameters(), strict=True):
-        assert not torch.equal(after, before), label
-    crf = dict(tagger.head.named_parameters())
-    assert all(float(crf[f"crf.{part}"].detach().abs().max()) > 0 for part in ("start", "end", "transition"))
+    voters = tagger.readers if isinstance(tagger, VoteTagger) else [tagger]
+    for voter in voters:
+        torch.manual_seed(3)
+        fresh = voter.architecture.encoder.build(voter.vocabulary, voter.encoder.forms.vectors)
+        for (label, after), before in zip(voter.encoder.named_parameters(), fresh.parameters(), strict=True):
+            assert not torch.equal(after, before), label
+        first = voter.heads[0] if isinstance(voter, Reader) else voter.head
+        crf = dict(first.named_parameters())
+        assert all(float(crf[f"crf.{part}"].detach().abs().max()) > 0 for part in ("start", "end", "transition"))
 
 
 def test_every_method_has_a_description_and_refuses_a_name_nobody_has() -> None:
