@@ -33,7 +33,9 @@ SMALL: dict[str, Any] = {
     "vectors": Vectors(kind="none"),
     "training": Training(epochs=6, steps=40, rate=8e-3),
     "source_training": Training(epochs=3, steps=40, rate=8e-3),
-    "round_training": Training(epochs=2, steps=20, rate=4e-3),
+    "round_training": Training(epochs=1, steps=20, rate=4e-3),
+    "rounds": 1,
+    "target_passes": 1,
     "source_epochs": 2.0,
     "raw_epochs": 1.0,
 }
@@ -51,7 +53,7 @@ def brief(name: str) -> methods.Method:
     if isinstance(method, Supervised):
         method = replace(method, training=replace(method.training, epochs=1, steps=10))
     if isinstance(method, Muct):
-        method = replace(method, rounds=1, round_training=method.training)
+        method = replace(method, round_training=method.training)
     if isinstance(method, FromSources):
         method = replace(method, source_epochs=min(method.source_epochs, 0.5))
     return method  # type: ignore[no-any-return]
