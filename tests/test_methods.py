@@ -11,8 +11,10 @@ import pytest
 import torch
 
 from transfuse import bundle, methods, synthetic
+from transfuse.adaptation import Components
 from transfuse.architecture import Architecture, BiLSTMEncoder
 from transfuse.labels import LabelMap
+from transfuse.mapped import LinearCRF
 from transfuse.methods.muct import Muct
 from transfuse.neural import NeuralTagger
 from transfuse.reading import Reader
@@ -38,6 +40,9 @@ SMALL: dict[str, Any] = {
     "target_passes": 1,
     "source_epochs": 2.0,
     "raw_epochs": 1.0,
+    "tokens": 2_000,
+    "components": Components(dimension=20, landmarks=200),
+    "crf": LinearCRF(iterations=30),
 }
 
 
