@@ -2,23 +2,48 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
+from pydantic import Discriminator, Tag
 from torch import Tensor, nn
 
+from transfuse import encoders
 from transfuse import tags as tagging
 from transfuse.nn.encoder import Encoder
 from transfuse.nn.forms import CharCNN, CharLSTM, FormEncoder
 from transfuse.nn.head import CRFHead, Head, MLPHead, SoftmaxHead
+from transfuse.nn.transformer import Transformer
+from transfuse.pieces import Pieces, PieceTable
 from transfuse.text import ConfigError
-from transfuse.vocabulary import Vocabulary
+from transfuse.vocabulary import FormTable, Vocabulary
 
-__all__ = ["LAYERS", "Architecture", "BiLSTMEncoder", "TagSet", "layer_of"]
+__all__ = [
+    "LAYERS",
+    "PIECE_LAYERS",
+    "AnyEncoder",
+    "AnyVocabulary",
+    "Architecture",
+    "BiLSTMEncoder",
+    "TagSet",
+    "TransformerEncoder",
+    "layer_of",
+    "within",
+]
+
+AnyEncoder = Encoder | Transformer
+AnyVocabulary = Vocabulary | Pieces
 
 LAYERS = ("words", "characters", "features", "lstm", "projection", "crf")
 """The layer groups of a tagger, by which transfer names what it carries over, freezes or starts afresh."""
+
+PIECE_LAYERS = ("embedding", "layers", "projection", "crf")
+"""Those of a tagger with a transformer; ``layers`` stands for all of ``layer.1`` (the lowest), ``layer.2`` and so on,
+and what belongs to no layer counts as ``embedding``."""
 
 _PREFIXES = {
     "encoder.forms.correction": "words",
@@ -27,15 +52,25 @@ _PREFIXES = {
     "encoder.lstm": "lstm",
 }
 
+_NUMBER = re.compile(r"\.layers?\.(\d+)\.")
+
 
 def layer_of(parameter: str) -> str:
     """The layer group of a parameter, by its name in ``{"encoder": ..., "head": ...}``; there may be further heads."""
     for prefix, layer in _PREFIXES.items():
         if parameter.startswith(prefix):
             return layer
+    if parameter.startswith("encoder.model."):
+        number = _NUMBER.search(parameter)
+        return f"layer.{int(number[1]) + 1}" if number else "embedding"
     if parameter.startswith("encoder."):
         raise ValueError(f"{parameter} belongs to no layer group")
     return "crf" if ".crf." in parameter else "projection"
+
+
+def within(layer: str, groups: Iterable[str]) -> bool:
+    """Whether a layer group is among some, ``layers`` taken for what it stands for."""
+    return layer in groups or (layer.startswith("layer.") and "layers" in groups)
 
 
 @dataclass(frozen=True)
@@ -124,6 +159,28 @@ class BiLSTMEncoder:
             variational=self.variational,
         )
 
+    def table(self, vocabulary: AnyVocabulary, encoder: AnyEncoder) -> FormTable:
+        """Numbers the words of texts."""
+        assert isinstance(vocabulary, Vocabulary)
+        return FormTable(vocabulary)
+
+    def rate_of(self, layer: str, encoder: AnyEncoder) -> float:
+        """Factor on the learning rate of a layer group: that of the correction where vectors are given."""
+        assert isinstance(encoder, Encoder)
+        return self.word_rate if layer == "words" and encoder.forms.vectors.shape[1] > 0 else 1.0
+
+    def save(self, folder: Path, encoder: AnyEncoder, vocabulary: AnyVocabulary, *, prefix: str) -> dict[str, Tensor]:
+        """Write what `restore` needs beside the weights; what is to be kept with those is returned."""
+        assert isinstance(encoder, Encoder)
+        assert isinstance(vocabulary, Vocabulary)
+        vocabulary.save(folder / f"{prefix}vocabulary.json")
+        return {"vectors": encoder.forms.vectors.cpu()}
+
+    def restore(self, folder: Path, tensors: dict[str, Tensor], *, prefix: str) -> tuple[Encoder, Vocabulary]:
+        """An encoder whose weights are still to be filled in, and its vocabulary; what `save` returned is taken out."""
+        vocabulary = Vocabulary.load(folder / f"{prefix}vocabulary.json")
+        return self.build(vocabulary, tensors.pop("vectors")), vocabulary
+
     def _characters(self, alphabet: int) -> CharCNN | CharLSTM | None:
         if self.characters == "cnn":
             return CharCNN(alphabet, width=self.char_width, widths=self.char_widths, filters=self.char_filters)
@@ -133,18 +190,112 @@ class BiLSTMEncoder:
 
 
 @dataclass(frozen=True)
+class TransformerEncoder:
+    """A pre-trained transformer over the pieces of words. It reads no word vectors.
+
+    Attributes:
+        kind: ``transformer``.
+        name: of the model; see `transfuse.encoders.find`.
+        layers: of which the lowest are kept; 0 for all.
+        frozen: how much keeps its weights, from below: 1 the embedding, 2 the lowest layer too, and so on.
+        rate: factor on the learning rate of all that is pre-trained.
+        dropout: share of the states that is dropped in training; inside, the model has its own.
+        window: pieces that are read at once, at most; longer sentences are read in overlapping windows.
+    """
+
+    kind: Literal["transformer"] = "transformer"
+    name: str = "minilm-l6"
+    layers: int = 0
+    frozen: int = 0
+    rate: float = 0.05
+    dropout: float = 0.1
+    window: int = 512
+
+    word_dropout: ClassVar[float] = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.dropout < 1:
+            raise ConfigError(f"encoder.dropout lies in [0, 1), not at {self.dropout}")
+        if self.layers < 0 or self.frozen < 0 or self.rate < 0:
+            raise ConfigError("encoder.layers, encoder.frozen and encoder.rate are at least 0")
+        if self.window < 16:
+            raise ConfigError(f"encoder.window is at least 16, not {self.window}")
+
+    def load(self) -> tuple[Transformer, Pieces, dict[str, str]]:
+        """The encoder as it was pre-trained, its vocabulary, and what it was loaded from.
+
+        Raises:
+            ConfigError: it cannot be had or loaded, or has fewer layers than are to be kept or frozen.
+        """
+        found = encoders.load(self.name, layers=self.layers)
+        return self._around(found.model, found.pieces), found.pieces, found.origin
+
+    def table(self, vocabulary: AnyVocabulary, encoder: AnyEncoder) -> PieceTable:
+        """Numbers the words of texts."""
+        assert isinstance(encoder, Transformer)
+        assert isinstance(vocabulary, Pieces)
+        return PieceTable(vocabulary, most=min(_MOST, encoder.capacity))
+
+    def rate_of(self, layer: str, encoder: AnyEncoder) -> float:
+        """Factor on the learning rate of a layer group."""
+        return 1.0 if layer in {"projection", "crf"} else self.rate
+
+    def save(self, folder: Path, encoder: AnyEncoder, vocabulary: AnyVocabulary, *, prefix: str) -> dict[str, Tensor]:
+        """Write what `restore` needs beside the weights; what is to be kept with those is returned."""
+        assert isinstance(encoder, Transformer)
+        assert isinstance(vocabulary, Pieces)
+        encoders.write(encoder.model, vocabulary, folder, prefix=prefix)
+        return {}
+
+    def restore(self, folder: Path, tensors: dict[str, Tensor], *, prefix: str) -> tuple[Transformer, Pieces]:
+        """An encoder whose weights are still to be filled in, and its vocabulary; what `save` returned is taken out."""
+        model, vocabulary = encoders.blank(folder, prefix=prefix)
+        return self._around(model, vocabulary), vocabulary
+
+    def _around(self, model: nn.Module, pieces: Pieces) -> Transformer:
+        window = min(self.window, encoders.positions(model))
+        encoder = Transformer(model, pieces.marks(), window=window, dropout=self.dropout)
+        there = {layer_of(f"encoder.{name}") for name, _ in encoder.named_parameters()}
+        held = ["embedding", *(f"layer.{number}" for number in range(1, len(there)))][: self.frozen]
+        if self.frozen > len(there):
+            raise ConfigError(f"encoder.frozen = {self.frozen}: there are {len(there) - 1} layers and an embedding")
+        for name, parameter in encoder.named_parameters():
+            parameter.requires_grad_(layer_of(f"encoder.{name}") not in held)
+        return encoder
+
+
+_MOST = 32
+"""Pieces of a word that a transformer reads, at most."""
+
+
+def _kind(encoder: Any) -> str:
+    """Which encoder settings are for; without a word about it they are for the BiLSTM."""
+    return str(encoder.get("kind", "bilstm") if isinstance(encoder, Mapping) else encoder.kind)
+
+
+EncoderSettings = Annotated[
+    Annotated[BiLSTMEncoder, Tag("bilstm")] | Annotated[TransformerEncoder, Tag("transformer")], Discriminator(_kind)
+]
+
+
+@dataclass(frozen=True)
 class Architecture:
     """The whole network.
 
     Attributes:
-        encoder: words to states.
+        encoder: words to states: a BiLSTM, or with ``kind = "transformer"`` a pre-trained model.
         head: ``crf``, or ``softmax`` where every word decides for itself, or ``mlp``: that behind a hidden layer.
         scheme: tag scheme.
     """
 
-    encoder: BiLSTMEncoder = field(default_factory=BiLSTMEncoder)
+    encoder: EncoderSettings = field(default_factory=BiLSTMEncoder)
     head: Literal["crf", "softmax", "mlp"] = "crf"
     scheme: Literal["BIO", "BIOES", "IO"] = "BIOES"
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layer groups of the network."""
+        return LAYERS if isinstance(self.encoder, BiLSTMEncoder) else PIECE_LAYERS
 
     def build_head(self, width: int, tagset: TagSet, kind: str = "") -> Head:
         """A fresh head over states of a width, of this architecture's kind or of another."""
@@ -153,7 +304,7 @@ class Architecture:
             return SoftmaxHead(width, len(tagset.names))
         return (MLPHead if kind == "mlp" else CRFHead)(width, *tagging.legal(tagset.names, tagset.scheme))
 
-    def network(self, encoder: Encoder, head: Head, *more: Head) -> nn.ModuleDict:
+    def network(self, encoder: AnyEncoder, head: Head, *more: Head) -> nn.ModuleDict:
         """Encoder and heads under the names that `layer_of` knows."""
         return nn.ModuleDict({"encoder": encoder, "head": head} | {f"head-{i}": h for i, h in enumerate(more, 2)})
 

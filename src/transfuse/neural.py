@@ -12,14 +12,16 @@ import torch
 from torch import nn
 
 from transfuse import tags as tagging
-from transfuse.architecture import Architecture, TagSet
+from transfuse.architecture import AnyEncoder, AnyVocabulary, Architecture, TagSet
 from transfuse.losses import Losses
-from transfuse.nn.encoder import Batch, Encoder
+from transfuse.nn.encoder import Batch
+from transfuse.nn.forms import Forms
 from transfuse.nn.head import Head
 from transfuse.nn.padding import inside
+from transfuse.pieces import PieceTable
 from transfuse.reading import Reader, chunks, pieces
 from transfuse.text import BundleError, Document, Entity
-from transfuse.vocabulary import FormTable, Vocabulary, places
+from transfuse.vocabulary import FormTable, places
 from transfuse.words import align, flatten, sentences, words
 
 __all__ = ["NeuralTagger", "Sentence", "batches", "collate", "read_sentences"]
@@ -44,7 +46,7 @@ class Sentence:
 
 def read_sentences(
     documents: Iterable[Document],
-    table: FormTable,
+    table: FormTable | PieceTable,
     tagset: TagSet,
     *,
     annotated: Iterable[str],
@@ -77,7 +79,7 @@ def read_sentences(
                 open_words = {i: outside for i, tag in enumerate(tags) if tag == 0}
             for a, b in document.unknown:
                 open_words |= {i: everything for i, (x, y) in enumerate(offsets) if x < b and a < y}
-            forms = table.numbers(document.text[a:b] for a, b in offsets)
+            forms = table.numbers(table.spell(document.text, offsets))
             found.append(Sentence(tuple(forms), tuple(tags), tuple(sorted(open_words.items()))))
     return found
 
@@ -112,19 +114,22 @@ def batches(
     return found
 
 
-def collate(items: Sequence[Sentence], table: FormTable, tagset: TagSet, *, word_dropout: float = 0.0) -> Batch:
+def collate(
+    items: Sequence[Sentence], table: FormTable | PieceTable, tagset: TagSet, *, word_dropout: float = 0.0
+) -> Batch:
     """A batch of training sentences, longest first.
 
     Args:
         items: longest first.
         table: that numbered the forms.
         tagset: of their tags.
-        word_dropout: a form that training holds n times is treated as unknown with probability ``a / (a + n)``.
+        word_dropout: a form that training holds n times is treated as unknown with probability ``a / (a + n)``; forms
+            made of pieces never are.
     """
     distinct, place, lengths = places([item.forms for item in items])
     forms = table.forms().select(distinct)
     unknown = None
-    if word_dropout:
+    if word_dropout and isinstance(table, FormTable) and isinstance(forms, Forms):
         counts = table.vocabulary.counts[forms.trained]
         unknown = torch.rand(len(distinct)) < word_dropout / (word_dropout + counts)
     steps = inside(lengths, place.shape[1])
@@ -159,9 +164,9 @@ class NeuralTagger:
 
     def __init__(
         self,
-        encoder: Encoder,
+        encoder: AnyEncoder,
         head: Head,
-        vocabulary: Vocabulary,
+        vocabulary: AnyVocabulary,
         tagset: TagSet,
         *,
         architecture: Architecture,
@@ -214,7 +219,7 @@ class NeuralTagger:
     def _tag(self, documents: Sequence[Document], confidence: bool) -> Iterator[Document]:
         found: list[list[Entity]] = [[] for _ in documents]
         read = pieces(documents)
-        forms = [[documents[number].text[a:b] for a, b in offsets] for number, offsets in read]
+        forms = self._reader.spell(documents, read)
         for (number, offsets), (reading,) in zip(read, self._reader.read(forms, chances=confidence), strict=True):
             for span in reading.spans:
                 first, last, label = span

@@ -19,14 +19,16 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from transfuse import tags as tagging
-from transfuse.architecture import Architecture, TagSet
+from transfuse.architecture import AnyEncoder, AnyVocabulary, Architecture, TagSet
 from transfuse.nn.crf import Lattice
 from transfuse.nn.encoder import Encoder
 from transfuse.nn.head import Head
 from transfuse.nn.padding import inside
+from transfuse.nn.transformer import Transformer
+from transfuse.pieces import PieceTable
 from transfuse.tags import Span
 from transfuse.text import BundleError, Document
-from transfuse.vocabulary import FormTable, Vocabulary
+from transfuse.vocabulary import FormTable
 from transfuse.words import sentences, words
 
 __all__ = ["Piece", "Reader", "Reading", "Window", "chunks", "pieces"]
@@ -163,15 +165,20 @@ class Reader:
 
     def __init__(
         self,
-        encoder: Encoder,
+        encoder: AnyEncoder,
         heads: Sequence[Head],
-        vocabulary: Vocabulary,
+        vocabulary: AnyVocabulary,
         tagset: TagSet,
         architecture: Architecture,
     ) -> None:
         self.encoder, self.heads, self.vocabulary, self.tagset = encoder, tuple(heads), vocabulary, tagset
         self.architecture = architecture
-        self._kept = _Kept(encoder, vocabulary)
+        table = architecture.encoder.table(vocabulary, encoder)
+        self._kept = _Kept(encoder, table) if isinstance(table, FormTable) else _Pieced(encoder, table)
+
+    def spell(self, documents: Sequence[Document], pieces: Iterable[Piece]) -> list[list[str]]:
+        """The words of sentences, as `read` takes them."""
+        return [self._kept.table.spell(documents[number].text, offsets) for number, offsets in pieces]
 
     def prepare(self) -> None:
         """To be called before reading begins."""
@@ -198,14 +205,14 @@ class Reader:
         windows = [(i, a, b) for i, row in enumerate(numbers) for a, b in _windows(len(row))]
         windows.sort(key=lambda w: w[1] - w[2])
         parts: list[list[list[Window]]] = [[[] for _ in self.heads] for _ in numbers]
-        for group in _groups(windows, 8_000):
+        for group in _groups(windows, self._kept.together):
             rows = [numbers[i][a:b] for i, a, b in group]
             lengths = torch.tensor([len(row) for row in rows])
             steps = inside(lengths, int(lengths[0]))
             place = torch.zeros(steps.shape, dtype=torch.long)
             place[steps] = torch.tensor([n for row in rows for n in row])
             lengths = lengths.to(self.encoder.device)
-            states = self.encoder.run(self._kept.values(), place.to(self.encoder.device), lengths)
+            states = self._kept.states(place.to(self.encoder.device), lengths)
             for number, head in enumerate(self.heads):
                 emissions = head.emissions(states)
                 lattice = head.lattice(emissions, lengths) if chances else None
@@ -221,9 +228,8 @@ class Reader:
         """Write weights and vocabulary into a folder; what `load` needs beside them is returned."""
         network = self.architecture.network(self.encoder, *self.heads)
         tensors = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
-        tensors["vectors"] = self.encoder.forms.vectors.cpu()
+        tensors |= self.architecture.encoder.save(folder, self.encoder, self.vocabulary, prefix=prefix)
         save_file(tensors, folder / f"{prefix}weights.safetensors")
-        self.vocabulary.save(folder / f"{prefix}vocabulary.json")
         return {"architecture": asdict(self.architecture), "tagset": asdict(self.tagset)}
 
     @classmethod
@@ -242,9 +248,8 @@ class Reader:
         try:
             architecture = TypeAdapter(Architecture).validate_python(config["architecture"])
             tagset = TypeAdapter(TagSet).validate_python(config["tagset"])
-            vocabulary = Vocabulary.load(folder / f"{prefix}vocabulary.json")
             tensors = load_file(folder / f"{prefix}weights.safetensors")
-            encoder = architecture.encoder.build(vocabulary, tensors.pop("vectors"))
+            encoder, vocabulary = architecture.encoder.restore(folder, tensors, prefix=prefix)
             heads = [architecture.build_head(encoder.width, tagset, kind) for kind in kinds or [architecture.head]]
             architecture.network(encoder, *heads).load_state_dict(tensors)
         except (KeyError, OSError, RuntimeError, SafetensorError, TypeError, ValidationError) as error:
@@ -254,14 +259,22 @@ class Reader:
 
 
 class _Kept:
-    """What each form gives the encoder, computed once."""
+    """What each form gives a BiLSTM, computed once."""
 
-    def __init__(self, encoder: Encoder, vocabulary: Vocabulary) -> None:
-        self.table = FormTable(vocabulary)
+    together = 8_000
+    """Words that are read at once, padding counted."""
+
+    def __init__(self, encoder: AnyEncoder, table: FormTable) -> None:
+        assert isinstance(encoder, Encoder)
+        self.table = table
         self._encoder = encoder
         self._values: Tensor | None = None
 
-    def values(self) -> Tensor:
+    def states(self, places: Tensor, lengths: Tensor) -> Tensor:
+        """``[batch, time, width]`` from ``[batch, time]`` numbers of forms."""
+        return self._encoder.run(self._table_values(), places, lengths)
+
+    def _table_values(self) -> Tensor:
         """``[2, forms, 4 * hidden]``, one row a form that the table has numbered."""
         have, want = 0 if self._values is None else self._values.shape[1], len(self.table)
         if self._values is not None and have == want:
@@ -279,6 +292,28 @@ class _Kept:
         """Forget everything."""
         self.table.clear()
         self._values = None
+
+
+class _Pieced:
+    """The pieces of each form; a transformer computes nothing that could be kept beyond a sentence."""
+
+    together = 1_000
+    """See `_Kept.together`; padding costs a transformer as much as words do, and like lengths need less of it."""
+
+    def __init__(self, encoder: AnyEncoder, table: PieceTable) -> None:
+        assert isinstance(encoder, Transformer)
+        self.table = table
+        self._encoder = encoder
+
+    def states(self, places: Tensor, lengths: Tensor) -> Tensor:
+        """See `_Kept.states`."""
+        distinct, place = torch.unique(places, return_inverse=True)
+        forms = self.table.forms().select(distinct.cpu()).to(self._encoder.device)
+        return self._encoder.run(forms, place, lengths)
+
+    def clear(self) -> None:
+        """See `_Kept.clear`."""
+        self.table.clear()
 
 
 def _windows(length: int) -> list[tuple[int, int]]:

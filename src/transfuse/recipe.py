@@ -11,11 +11,11 @@ import hashlib
 import json
 import shutil
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar, cast, get_type_hints
+from typing import Any, TypeVar, cast, get_args, get_type_hints
 
 import tomli_w
 from pydantic import TypeAdapter, ValidationError
@@ -45,6 +45,9 @@ __all__ = [
 ]
 
 SHIPPED = Path(__file__).parent / "recipes"
+
+_KINDS = ("bilstm", "transformer")
+"""What the validation puts into the path of a setting where settings are of several kinds."""
 
 T = TypeVar("T")
 Watch = Callable[[str, float], None]
@@ -211,8 +214,17 @@ def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]
     merged = dict(base)
     for key, value in changes.items():
         old = merged.get(key)
-        merged[key] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+        if not isinstance(old, Mapping) or not isinstance(value, Mapping):
+            merged[key] = value
+        elif key == "encoder" and _kind(value, _kind(old)) != _kind(old):
+            merged[key] = value  # settings of one kind of encoder mean nothing to another
+        else:
+            merged[key] = merge(old, value)
     return merged
+
+
+def _kind(table: Mapping[str, Any], default: Any = "bilstm") -> Any:
+    return table.get("kind", default)
 
 
 def from_table(kind: type[T], table: Any, path: str) -> T:
@@ -233,7 +245,7 @@ def from_table(kind: type[T], table: Any, path: str) -> T:
         return TypeAdapter(kind).validate_json(json.dumps(table), strict=True)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join([path, *map(str, first["loc"])])
+        where = ".".join([path, *(str(part) for part in first["loc"] if part not in _KINDS)])
         raise ConfigError(f"{where}: {first['msg']}, not {first['input']!r}") from error
 
 
@@ -245,8 +257,21 @@ def _refuse_strangers(kind: type[Any], table: Mapping[str, Any], path: str) -> N
             close = get_close_matches(key, known, 1)
             hint = f"; did you mean {path}.{close[0]}?" if close else f"; there are: {', '.join(sorted(known))}"
             raise ConfigError(f"unknown key {path}.{key}{hint}")
-        if is_dataclass(types[key]) and isinstance(value, Mapping):
-            _refuse_strangers(cast(type[Any], types[key]), value, f"{path}.{key}")
+        if isinstance(value, Mapping):
+            kinds = [kind for kind in get_args(types[key]) or [types[key]] if is_dataclass(kind)]
+            if kinds:
+                _refuse_strangers(_of_kind(kinds, value, f"{path}.{key}"), value, f"{path}.{key}")
+
+
+def _of_kind(kinds: Sequence[Any], table: Mapping[str, Any], path: str) -> type[Any]:
+    """Which of some dataclasses a table is for, by its ``kind``; the first where it names none."""
+    if len(kinds) == 1:
+        return cast(type[Any], kinds[0])
+    known = {kind.kind: kind for kind in kinds}
+    name = table.get("kind", kinds[0].kind)
+    if name not in known:
+        raise ConfigError(f"{path}.kind: there are {' and '.join(known)}, not {name!r}")
+    return cast(type[Any], known[name])
 
 
 def run_recipe(

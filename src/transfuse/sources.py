@@ -19,6 +19,7 @@ from torch import nn
 from transfuse.architecture import LAYERS
 from transfuse.files import write_beside
 from transfuse.mirror import cache_folder
+from transfuse.nn.encoder import Encoder
 from transfuse.run import Run, Stage
 from transfuse.supervised import (
     Domain,
@@ -32,13 +33,16 @@ from transfuse.supervised import (
 )
 from transfuse.text import ConfigError, Corpus, DataError, Task
 from transfuse.train import Training
+from transfuse.vocabulary import FormTable
 
 __all__ = ["Trained", "hand_over", "need_sources", "record_exposure", "train_sources"]
 
 _MADE_BY = (
     "architecture",
+    "encoders",
     "neural",
     "nn",
+    "pieces",
     "reading",
     "sources",
     "supervised",
@@ -65,7 +69,7 @@ class Trained:
     domains: tuple[Domain, ...]
     scores: tuple[float | None, ...]
 
-    def extended(self, target: Corpus, *, run: Run, stage: Stage, layers: Sequence[str] = LAYERS) -> Trained:
+    def extended(self, target: Corpus, *, run: Run, stage: Stage, layers: Sequence[str] | None = None) -> Trained:
         """With rows for the words of the target, and the sources read with them; see `Encoding.extended`."""
         encoding = self.encoding.extended([target], run=run, layers=layers)
         domains = [read_domain(encoding, d.corpus, stage=stage, head=d.head, tagset=d.tagset) for d in self.domains]
@@ -120,7 +124,7 @@ def _train(
     run: Run,
     path: Path,
 ) -> None:
-    own = encoding.encoder.before.share
+    own = encoding.encoder.share
     set_dropout(encoding, own if dropout is None else dropout)
     done: list[dict[str, Any]] = []
     for number, domain in enumerate(domains, 1):
@@ -159,9 +163,18 @@ def record_exposure(stage: Stage, domain: Domain, sentences: int) -> None:
 
 
 def hand_over(
-    before: Trained, target: Domain, *, stage: Stage, layers: Sequence[str] = LAYERS, frozen: Sequence[str] = ()
+    before: Trained, target: Domain, *, stage: Stage, layers: Sequence[str] | None = None, frozen: Sequence[str] = ()
 ) -> None:
-    """Copy the rows of tags that the last source's head shares with the target's, and record what was carried over."""
+    """Copy the rows of tags that the last source's head shares with the target's, and record what was carried over.
+
+    Args:
+        before: the sources.
+        target: whose head is to know what they know.
+        stage: for the record.
+        layers: layer groups that were carried over; all by default.
+        frozen: layer groups that will keep their weights.
+    """
+    layers = before.encoding.architecture.layers if layers is None else layers
     moved = copy_head(before.domains[-1], target, layers)
     fresh = [name for name in target.tagset.names if name not in moved]
     stage.record("transferred", layers=layers, frozen=frozen, tags=moved, fresh=fresh)
@@ -174,12 +187,10 @@ def _network(encoding: Encoding, domains: Sequence[Domain]) -> nn.ModuleDict:
 
 def _key(encoding: Encoding, sources: Sequence[Corpus], training: Training, dropout: float | None, seed: int) -> str:
     """Names what the weights depend on: code, versions, vectors, settings, corpora and seed."""
-    vectors = encoding.encoder.forms.vectors.cpu().contiguous()
     parts = {
         "code": _code(),
         "torch": torch.__version__,
-        "vectors": hashlib.sha256(vectors.numpy().tobytes()).hexdigest(),
-        "words": hashlib.sha256("\n".join(encoding.table.vocabulary.words).encode()).hexdigest(),
+        **_origin(encoding),
         "architecture": asdict(encoding.architecture),
         "training": asdict(training),
         "dropout": dropout,
@@ -188,6 +199,17 @@ def _key(encoding: Encoding, sources: Sequence[Corpus], training: Training, drop
         "device": encoding.encoder.device.type,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _origin(encoding: Encoding) -> dict[str, str]:
+    """What the encoder knew before it was trained."""
+    if not isinstance(encoding.encoder, Encoder) or not isinstance(encoding.table, FormTable):
+        return dict(encoding.origin)
+    vectors = encoding.encoder.forms.vectors.cpu().contiguous()
+    return {
+        "vectors": hashlib.sha256(vectors.numpy().tobytes()).hexdigest(),
+        "words": hashlib.sha256("\n".join(encoding.table.vocabulary.words).encode()).hexdigest(),
+    }
 
 
 @cache

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from transfuse import score as scoring
-from transfuse.architecture import LAYERS, Architecture, TagSet, layer_of
+from transfuse.architecture import (
+    AnyEncoder,
+    Architecture,
+    TagSet,
+    TransformerEncoder,
+    layer_of,
+    within,
+)
 from transfuse.losses import Losses
 from transfuse.neural import NeuralTagger, Sentence, batches, collate, read_sentences
 from transfuse.nn.domain import DomainHead
 from transfuse.nn.encoder import Batch, Encoder
 from transfuse.nn.head import CRFHead, Head, MLPHead
+from transfuse.pieces import PieceTable
 from transfuse.run import Run, Stage
 from transfuse.text import ConfigError, Corpus, Document, Tagger, Task
 from transfuse.train import Training, fit
@@ -58,11 +66,19 @@ class Supervised:
 
 @dataclass(frozen=True)
 class Encoding:
-    """An encoder and the forms it reads, which methods may share between several heads."""
+    """An encoder and the forms it reads, which methods may share between several heads.
 
-    encoder: Encoder
-    table: FormTable
+    Attributes:
+        encoder: the network.
+        table: numbers the words that it reads.
+        architecture: from which it was built.
+        origin: of what is pre-trained, SHA-256 by name.
+    """
+
+    encoder: AnyEncoder
+    table: FormTable | PieceTable
     architecture: Architecture
+    origin: Mapping[str, str] = field(default_factory=dict)
 
     def tagset(self, labels: Sequence[str]) -> TagSet:
         """The tags of some labels in the architecture's scheme."""
@@ -83,40 +99,54 @@ class Encoding:
         dropped = self.architecture.encoder.word_dropout
         return collate(items, self.table, tagset, word_dropout=dropped).to(self.encoder.device)
 
-    @property
-    def word_rate(self) -> float:
-        """Factor on the rate of the word table: that of the correction where vectors are given."""
-        given = self.encoder.forms.vectors.shape[1] > 0
-        return self.architecture.encoder.word_rate if given else 1.0
+    def rate_of(self, layer: str) -> float:
+        """Factor on the learning rate of a layer group."""
+        return self.architecture.encoder.rate_of(layer, self.encoder)
 
-    def extended(self, corpora: Sequence[Corpus], *, run: Run, layers: Sequence[str] = LAYERS) -> Encoding:
+    def extended(self, corpora: Sequence[Corpus], *, run: Run, layers: Sequence[str] | None = None) -> Encoding:
         """With rows for the words of more training splits; of the weights, those of some layer groups are kept.
 
         Args:
-            corpora: whose training words get rows, behind the old ones.
+            corpora: whose training words get rows, behind the old ones; pieces know all words as they are.
             run: its seed decides what is fresh.
-            layers: layer groups whose weights are kept; other groups and new rows start afresh.
+            layers: layer groups whose weights are kept, all by default; other groups and new rows start afresh, a
+                transformer's as they were pre-trained.
         """
-        vocabulary = self.table.vocabulary.extended(_forms(corpora))
         torch.manual_seed(run.seed)
-        encoder = self.architecture.encoder.build(vocabulary, self.encoder.forms.vectors.cpu())
+        settings = self.architecture.encoder
+        encoder: AnyEncoder
+        table: FormTable | PieceTable
+        if isinstance(settings, TransformerEncoder):
+            encoder, pieces, _ = settings.load()
+            table = settings.table(pieces, encoder)
+        else:
+            assert isinstance(self.encoder, Encoder)
+            assert isinstance(self.table, FormTable)
+            vocabulary = self.table.vocabulary.extended(_forms(corpora))
+            encoder = settings.build(vocabulary, self.encoder.forms.vectors.cpu())
+            table = FormTable(vocabulary)
         with torch.no_grad():
             for (name, new), old in zip(encoder.named_parameters(), self.encoder.parameters(), strict=True):
-                if layer_of(f"encoder.{name}") in layers:
+                if layers is None or within(layer_of(f"encoder.{name}"), layers):
                     new[: len(old)] = old.cpu()
-        return Encoding(encoder.to(run.device), FormTable(vocabulary), self.architecture)
+        return replace(self, encoder=encoder.to(run.device), table=table)
 
 
 def new_encoding(corpora: Sequence[Corpus], settings: Supervised, *, task: Task, run: Run) -> Encoding:
-    """A fresh encoder whose vocabulary is that of the corpora's training splits, and of nothing else.
+    """A pre-trained encoder, or a fresh one whose vocabulary is that of the corpora's training splits alone.
 
     Args:
         corpora: whose training texts fix the vocabulary.
         settings: the network, and its vectors.
         task: whose texts vectors may be trained on.
         run: seed and records.
+
+    Raises:
+        ConfigError: there is nothing to learn from, or a pre-trained encoder cannot be had.
     """
     torch.manual_seed(run.seed)
+    if isinstance(settings.architecture.encoder, TransformerEncoder):
+        return _pretrained(settings, settings.architecture.encoder, run)
     vectors = get_vectors(settings.vectors, task, run)
     bilstm = settings.architecture.encoder
     vocabulary = Vocabulary.of(vectors.words, _forms(corpora), buckets=bilstm.buckets)
@@ -131,6 +161,22 @@ def new_encoding(corpora: Sequence[Corpus], settings: Supervised, *, task: Task,
         parameters=sum(p.numel() for p in encoder.parameters()),
     )
     return Encoding(encoder.to(run.device), FormTable(vocabulary), settings.architecture)
+
+
+def _pretrained(settings: Supervised, transformer: TransformerEncoder, run: Run) -> Encoding:
+    if settings.vectors not in (Vectors(), Vectors(kind="none")):
+        raise ConfigError("vectors: a transformer reads no word vectors, so there is nothing to set")
+    encoder, pieces, origin = transformer.load()
+    run.record(
+        "encoder",
+        name=transformer.name,
+        capacity=encoder.capacity,
+        width=encoder.width,
+        parameters=sum(p.numel() for p in encoder.parameters()),
+        **origin,
+    )
+    table = transformer.table(pieces, encoder)
+    return Encoding(encoder.to(run.device), table, settings.architecture, origin)
 
 
 def _forms(corpora: Sequence[Corpus]) -> Iterator[str]:
@@ -286,7 +332,7 @@ def run_fit(
     first = domains[0]
     heads = {"head": first.head, **{f"source-{i}": domain.head for i, domain in enumerate(domains[1:], 1)}}
     network = nn.ModuleDict({"encoder": encoding.encoder, **heads})
-    groups = parameter_groups(network, word_rate=encoding.word_rate, frozen=frozen)
+    groups = parameter_groups(network, rate_of=encoding.rate_of, frozen=frozen)
     evaluate = (lambda: first.score(encoding) or 0.0) if first.corpus.dev else None
     summary = fit(network, objective, feed, training, stage=stage, evaluate=evaluate, groups=groups)
     stage.record("trained", corpus=first.corpus.name, **summary)
@@ -312,27 +358,27 @@ def dev_score(tagger: Tagger, documents: Sequence[Document]) -> float:
 
 
 def parameter_groups(
-    network: nn.Module, *, word_rate: float = 1.0, frozen: Iterable[str] = ()
+    network: nn.Module, *, rate_of: Callable[[str], float] = lambda _: 1.0, frozen: Iterable[str] = ()
 ) -> Iterator[dict[str, Any]]:
     """Parameters by layer group for the optimiser, without those of frozen groups.
 
     Args:
         network: its names are those that `transfuse.architecture.layer_of` knows.
-        word_rate: factor on the learning rate of the layer group ``words``.
-        frozen: names from `transfuse.architecture.LAYERS` that keep their weights.
+        rate_of: factor on the learning rate of a layer group.
+        frozen: layer groups that keep their weights.
     """
     by_layer: dict[str, list[Tensor]] = {}
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
             by_layer.setdefault(layer_of(name), []).append(parameter)
     for layer, parameters in by_layer.items():
-        if layer not in frozen:
-            yield {"params": parameters, "factor": word_rate if layer == "words" else 1.0}
+        if not within(layer, frozen):
+            yield {"params": parameters, "factor": rate_of(layer)}
 
 
 def set_dropout(encoding: Encoding, share: float) -> None:
-    """Change the share that is dropped before and after the LSTM."""
-    encoding.encoder.before.share = encoding.encoder.after.share = share
+    """Change the share that is dropped of an encoder's states, and of a BiLSTM's inputs."""
+    encoding.encoder.share = share
 
 
 def copy_head(source: Domain, target: Domain, layers: Sequence[str]) -> list[str]:

@@ -223,9 +223,9 @@ class States:
         import torch
 
         from transfuse.neural import Sentence, collate
-        from transfuse.vocabulary import FormTable
 
-        table, encoder = FormTable(self.tagger.vocabulary), self.tagger.encoder.eval()
+        encoder = self.tagger.encoder.eval()
+        table = self.tagger.architecture.encoder.table(self.tagger.vocabulary, encoder)
         items = [Sentence(tuple(table.numbers(forms)), (0,) * len(forms)) for forms in sentences]
         order = sorted(range(len(items)), key=lambda i: -len(items[i].forms))
         found: dict[int, np.ndarray[Any, np.dtype[np.float64]]] = {}

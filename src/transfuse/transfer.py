@@ -157,7 +157,7 @@ def start_from_sources(
     *,
     run: Run,
     dropout: float | None = None,
-    layers: Sequence[str] = LAYERS,
+    layers: Sequence[str] | None = None,
     frozen: Sequence[str] = (),
 ) -> Start:
     """Encoder and heads as the sources leave them; rows of tags that the target shares are copied to its head.
@@ -167,7 +167,7 @@ def start_from_sources(
         settings: `FromSources.source_training` is the loop on each source.
         run: seed and records.
         dropout: while on the sources; None for the architecture's own.
-        layers: layer groups whose weights are carried over to the target; the others start afresh.
+        layers: layer groups whose weights are carried over to the target, all by default; the others start afresh.
         frozen: layer groups that will keep their weights, for the record.
 
     Raises:

@@ -51,10 +51,9 @@ class RawText:
         bare = tuple(Document(document.id, document.text) for document in documents)
         return cls(bare, tuple(pieces(bare)))
 
-    @property
-    def forms(self) -> list[list[str]]:
-        """The words of each sentence."""
-        return [[self.documents[piece.document].text[a:b] for a, b in piece.offsets] for piece in self.pieces]
+    def forms(self, encoding: Encoding) -> list[list[str]]:
+        """The words of each sentence, as an encoder reads them."""
+        return [encoding.table.spell(self.documents[number].text, offsets) for number, offsets in self.pieces]
 
 
 def part_raw(documents: Sequence[Document], *, limit: int, seed: int) -> tuple[RawText, RawText]:
@@ -190,7 +189,7 @@ def begin_view(
     items = list(domain.items)
     if target.train:
         items += passes * list(read_domain(encoding, target, stage=stage, head=fronts[0], tagset=tagset).items)
-    numbers = [tuple(encoding.table.numbers(forms)) for forms in raw.forms]
+    numbers = [tuple(encoding.table.numbers(forms)) for forms in raw.forms(encoding)]
     plain = [Sentence(row, (0,) * len(row)) for row in numbers]
     return View(domain, encoding, fronts, tuple(kinds), items, plain, gated)
 
@@ -241,7 +240,7 @@ def train_view(
     def objective(step: _Step) -> dict[str, Tensor]:
         return losses(view, step.learned, step.raw, alignment)
 
-    groups = parameter_groups(view.network, word_rate=view.encoding.word_rate)
+    groups = parameter_groups(view.network, rate_of=view.encoding.rate_of)
     summary = fit(view.network, objective, feed, training, stage=stage, groups=groups)
     stage.record("trained", corpus=view.source.corpus.name, **summary)
     return summary
@@ -297,7 +296,7 @@ def filter_raw(
     items: list[Sentence] = []
     found: list[list[Entity]] = [[] for _ in text.documents]
     agreed = empty = 0
-    forms = text.forms
+    forms = text.forms(view.encoding)
     for piece, words, readings in zip(text.pieces, forms, reader.read(forms, chances=False), strict=True):
         same = all(reading.spans == readings[0].spans for reading in readings)
         agreed += same

@@ -147,6 +147,10 @@ class FormTable:
         """The forms by their numbers."""
         return list(self._number)
 
+    def spell(self, text: str, offsets: Sequence[tuple[int, int]]) -> list[str]:
+        """The words of a text as they are spelt."""
+        return [text[start:end] for start, end in offsets]
+
     def numbers(self, forms: Iterable[str]) -> list[int]:
         """One number a form; new forms get the next free one."""
         known = self._number

@@ -109,8 +109,7 @@ class VoteTagger:
             reader.prepare()
         for some in chunks(documents, self.chunk):
             read = pieces(some)
-            forms = [[some[piece.document].text[a:b] for a, b in piece.offsets] for piece in read]
-            parts = [reader.read(forms, chances=True) for reader in self.readers]
+            parts = [reader.read(reader.spell(some, read), chances=True) for reader in self.readers]
             yield some, read, [[reading for part in row for reading in part] for row in zip(*parts, strict=True)]
             for reader in self.readers:
                 reader.forget(self.keep // len(self.readers))

@@ -19,6 +19,7 @@ from transfuse.cli import (
     corpora,
     demo,
     documents,
+    encoders,
     inspecting,
     reporting,
     reproducing,
@@ -56,6 +57,7 @@ for module in (
     documents,
     corpora,
     silver,
+    encoders,
     inspecting,
 ):
     module.register(app)

@@ -74,6 +74,9 @@ def train(
     vectors: Annotated[
         str, typer.Option(metavar="none|task|PATH", help="No word vectors, trained on the task's text, or read.")
     ] = "",
+    encoder: Annotated[
+        str, typer.Option(metavar="NAME|PATH", help="A pre-trained transformer in place of the BiLSTM; see encoders.")
+    ] = "",
     raw: Annotated[list[str], typer.Option(metavar="TEXT", help="Text of the target's kind, without labels.")] = [],  # noqa: B006
     labels: Annotated[Path | None, typer.Option(metavar="MAP.toml", help="Label map for all corpora.")] = None,
     changes: Changes = [],  # noqa: B006
@@ -97,6 +100,8 @@ def train(
     if vectors:
         named = {"kind": vectors} if vectors in {"none", "task"} else {"kind": "file", "path": vectors}
         settings["vectors"] = named
+    if encoder:
+        settings["architecture"] = {"encoder": {"kind": "transformer", "name": encoder}}
     use_threads(threads)
     from transfuse.recipe import make_recipe, override
 

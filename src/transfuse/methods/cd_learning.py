@@ -9,6 +9,8 @@ from typing import Any, Literal
 import numpy as np
 
 from transfuse.neural import Sentence
+from transfuse.nn.encoder import Encoder
+from transfuse.nn.forms import Forms
 from transfuse.run import Run
 from transfuse.similarity import cross_entropy_difference, gaussian, polynomial
 from transfuse.supervised import Domain, Encoding
@@ -69,12 +71,13 @@ class CdLearning(Paired):
             names = [normalise(name) for name in encoding.table.names]
             spelt = ([[names[i] for i in row] for row in rows] for rows in (source, target))
             return cross_entropy_difference(*spelt, mean=self.mean_weight)
-        given = encoding.encoder.forms.vectors
-        if not given.shape[1]:
+        given = encoding.encoder.forms.vectors if isinstance(encoding.encoder, Encoder) else None
+        forms = encoding.table.forms()
+        if given is None or not given.shape[1] or not isinstance(forms, Forms):
             raise ConfigError(
                 f'similarity = "{self.similarity}" compares word vectors: set vectors, or "cross-entropy"'
             )
-        table = given[encoding.table.forms().words].double().cpu().numpy()
+        table = given[forms.words].double().cpu().numpy()
         ours, theirs = (np.stack([table[list(row)].mean(0) for row in rows]) for rows in (target, source))
         if self.similarity == "gaussian":
             return gaussian(theirs, ours, mean=self.mean_weight)
@@ -85,4 +88,4 @@ def _numbers(encoding: Encoding, document: Document) -> list[list[int]]:
     """Form numbers of a raw document's sentences."""
     text = document.text
     cut = [words(text, start, end) for start, end in sentences(text)]
-    return [encoding.table.numbers(text[a:b] for a, b in offsets) for offsets in cut if offsets]
+    return [encoding.table.numbers(encoding.table.spell(text, offsets)) for offsets in cut if offsets]

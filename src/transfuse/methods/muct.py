@@ -14,6 +14,7 @@ from torch import Tensor
 from transfuse.ballots import agreement, elect
 from transfuse.neural import Sentence
 from transfuse.nn.divergence import Kernel
+from transfuse.nn.encoder import Encoder
 from transfuse.run import Run
 from transfuse.sources import need_sources, record_exposure
 from transfuse.supervised import Supervised, dev_score
@@ -117,8 +118,9 @@ class Muct(Supervised):
                 gate=self.gate,
                 passes=self.target_passes,
             )
-            if views:  # one table of given vectors is enough for all
-                view.encoding.encoder.forms.vectors = views[0].encoding.encoder.forms.vectors
+            encoder, first = view.encoding.encoder, (views or [view])[0].encoding.encoder
+            if isinstance(encoder, Encoder) and isinstance(first, Encoder):
+                encoder.forms.vectors = first.forms.vectors  # one table of given vectors is enough for all
             views.append(view)
         return views
 

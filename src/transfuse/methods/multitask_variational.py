@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from transfuse.architecture import BiLSTMEncoder
 from transfuse.run import Run
 from transfuse.text import ConfigError, Tagger, Task
 from transfuse.transfer import Paired, fit_together, start
@@ -28,6 +29,8 @@ class MultitaskVariational(Paired):
 
     def fit(self, task: Task, *, run: Run) -> Tagger:
         """Learn sources and target together."""
+        if not isinstance(self.architecture.encoder, BiLSTMEncoder):
+            raise ConfigError("multitask-variational drops recurrent connections, which a transformer does not have")
         encoder = replace(self.architecture.encoder, variational=True, recurrent_dropout=self.recurrent_dropout)
         settings = replace(self, architecture=replace(self.architecture, encoder=encoder))
         return fit_together(start(task, settings, run=run), settings, run=run)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
-from transfuse.architecture import LAYERS, Architecture, BiLSTMEncoder, layer_of
+from transfuse import encoders
+from transfuse.architecture import LAYERS, Architecture, BiLSTMEncoder, TransformerEncoder, layer_of, within
 from transfuse.run import Run
 from transfuse.text import ConfigError, Tagger, Task
 from transfuse.train import Training
@@ -25,7 +27,8 @@ class Retrain(FromSources):
     Attributes:
         source_epochs: rehearsal: passes over each source, with its own head, while the target is learned; 0 for none.
         source_dropout: dropout while on the sources; None for the architecture's own.
-        transfer: layer groups whose weights are carried over to the target; the others start afresh.
+        transfer: layer groups whose weights are carried over to the target; the others start afresh. A transformer's
+            are ``embedding``, ``layers`` or single ones as ``layer.1``, ``projection`` and ``crf``.
         frozen: layer groups that keep their weights on the target.
         source_l2: weight of the squared distance of the transferred weights, the word table apart, to what they were
             on the sources (L2-SP of Li et al. 2018); 0 for none.
@@ -39,29 +42,44 @@ class Retrain(FromSources):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        known = self.architecture.layers
+        if self.transfer == LAYERS:  # everything, by the names that the encoder has for it
+            object.__setattr__(self, "transfer", known)
         for name in ("transfer", "frozen"):
-            strangers = sorted(set(getattr(self, name)) - set(LAYERS))
+            strangers = sorted(
+                layer for layer in getattr(self, name) if layer not in known and not _numbered(layer, known)
+            )
             if strangers:
-                raise ConfigError(f"{name}: no such layer group: {', '.join(strangers)}; there are {', '.join(LAYERS)}")
-        if set(self.frozen) == set(LAYERS):
+                raise ConfigError(f"{name}: no such layer group: {', '.join(strangers)}; there are {', '.join(known)}")
+        if set(self.frozen) >= set(known):
             raise ConfigError("frozen: with every layer group frozen there is nothing left to train")
         if self.source_l2 < 0:
             raise ConfigError(f"source_l2 is at least 0, not {self.source_l2:g}")
 
     def fit(self, task: Task, *, run: Run) -> Tagger:
         """Sources in the task's order, then the target; the head is rebuilt where label sets differ."""
+        self._check_numbers()
         begun = start_from_sources(
             task, self, run=run, dropout=self.source_dropout, layers=self.transfer, frozen=self.frozen
         )
         penalty = self._penalty(begun) if self.source_l2 else None
         return fit_together(begun, self, run=run, penalty=penalty, frozen=self.frozen)
 
+    def _check_numbers(self) -> None:
+        """Refuse layers above the encoder's highest before anything is trained."""
+        numbers = [int(layer.removeprefix("layer.")) for layer in (*self.transfer, *self.frozen) if layer[-1].isdigit()]
+        encoder = self.architecture.encoder
+        if numbers and isinstance(encoder, TransformerEncoder):
+            depth = encoder.layers or encoders.depth(encoder.name)
+            if max(numbers) > depth:
+                raise ConfigError(f"there is no layer.{max(numbers)}: {encoder.name} has {depth} layers")
+
     def _penalty(self, begun: Start) -> Callable[[], dict[str, Tensor]]:
         network = nn.ModuleDict({"encoder": begun.encoding.encoder, "head": begun.target.head})
         held = [
             (parameter, parameter.detach().clone())
             for name, parameter in network.named_parameters()
-            if layer_of(name) in self.transfer and layer_of(name) not in ("words", *self.frozen)
+            if within(layer_of(name), self.transfer) and not within(layer_of(name), ("words", *self.frozen))
         ]
 
         def distance() -> dict[str, Tensor]:
@@ -69,6 +87,10 @@ class Retrain(FromSources):
             return {"source_l2": self.source_l2 * torch.stack(gaps).sum()}
 
         return distance
+
+
+def _numbered(layer: str, known: Sequence[str]) -> bool:
+    return "layers" in known and re.fullmatch(r"layer\.[1-9]\d*", layer) is not None
 
 
 def _giorgi_bader() -> Retrain:

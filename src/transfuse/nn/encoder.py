@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from transfuse.nn.forms import FormEncoder, Forms
+from transfuse.nn.forms import FormEncoder, Forms, PieceForms
 from transfuse.nn.lstm import BiLSTM
 
 __all__ = ["Batch", "Dropout", "Encoder"]
@@ -27,7 +27,7 @@ class Batch:
         weights: ``[batch]`` of the sentences' losses, or None where all are 1.
     """
 
-    forms: Forms
+    forms: Forms | PieceForms
     places: Tensor
     lengths: Tensor
     unknown: Tensor | None = None
@@ -70,8 +70,6 @@ class Encoder(nn.Module):
         variational: one dropout mask a sentence rather than one a word.
     """
 
-    LAYERS = ("words", "characters", "features", "lstm")
-
     def __init__(
         self, forms: FormEncoder, *, hidden: int, dropout: float, recurrent_dropout: float, variational: bool
     ) -> None:
@@ -87,8 +85,18 @@ class Encoder(nn.Module):
         """Where the weights are."""
         return self.lstm.bias.device
 
+    @property
+    def share(self) -> float:
+        """The share that is dropped of the inputs and of the states."""
+        return self.before.share
+
+    @share.setter
+    def share(self, share: float) -> None:
+        self.before.share = self.after.share = share
+
     def forward(self, batch: Batch) -> Tensor:
         """``[batch, time, width]`` states."""
+        assert isinstance(batch.forms, Forms)
         forms = self.forms(batch.forms, unknown=batch.unknown)
         inputs = self.before(nn.functional.embedding(batch.places, forms))
         states: Tensor = self.lstm(inputs, batch.lengths)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from transfuse.nn.lstm import BiLSTM
 
-__all__ = ["CharCNN", "CharLSTM", "FormEncoder", "Forms"]
+__all__ = ["CharCNN", "CharLSTM", "FormEncoder", "Forms", "PieceForms"]
 
 _CUTS = (0.5, 0.85)
 """Shares of a batch's forms, shortest first, behind which the character convolution begins a new part."""
@@ -48,6 +48,34 @@ class Forms:
     def to(self, device: torch.device) -> Forms:
         """The same on another device."""
         return Forms(*(part.to(device) for part in (self.words, self.trained, self.chars, self.features)))
+
+
+@dataclass(frozen=True)
+class PieceForms:
+    """Distinct word forms as pieces of a pre-trained model's vocabulary.
+
+    Attributes:
+        pieces: ``[forms, longest]`` rows of that vocabulary; what stands behind ``counts`` is never read.
+        counts: ``[forms]`` pieces, none 0.
+        heads: ``[forms]`` which piece stands for the word: the first one, or the one behind that where it is a blank.
+    """
+
+    pieces: Tensor
+    counts: Tensor
+    heads: Tensor
+
+    def __len__(self) -> int:
+        return len(self.counts)
+
+    def select(self, rows: Tensor) -> PieceForms:
+        """Some of the forms, cut to their longest."""
+        counts = self.counts[rows]
+        longest = int(counts.max()) if len(rows) else 0
+        return PieceForms(self.pieces[rows, :longest], counts, self.heads[rows])
+
+    def to(self, device: torch.device) -> PieceForms:
+        """The same on another device."""
+        return PieceForms(self.pieces.to(device), self.counts.to(device), self.heads.to(device))
 
 
 class CharCNN(nn.Module):

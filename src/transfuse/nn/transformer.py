@@ -1,0 +1,177 @@
+"""The other encoder: pieces of words through a pre-trained transformer, and the state of each word's first piece out.
+
+So Devlin et al. (2019, section 5.3) tag words; what tags stand on is the same as under any other encoder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from transfuse.nn.encoder import Batch, Dropout
+from transfuse.nn.forms import PieceForms
+from transfuse.nn.padding import inside
+
+__all__ = ["Marks", "Transformer", "cut"]
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What a model wants around a sentence.
+
+    Attributes:
+        prefix: pieces before it.
+        suffix: pieces behind it.
+        types: segment types of the prefix, of each piece of the sentence, and of the suffix.
+        pad: the piece that fills up.
+        left: fill up on the left, as XLNet does.
+    """
+
+    prefix: tuple[int, ...]
+    suffix: tuple[int, ...]
+    types: tuple[tuple[int, ...], int, tuple[int, ...]]
+    pad: int
+    left: bool
+
+
+class Transformer(nn.Module):
+    """A pre-trained model, then dropout.
+
+    A sentence with more pieces than fit into a window is read in overlapping windows, see `cut`; each word's state
+    comes from the window in which it stands deeper.
+
+    Args:
+        model: a model of the `transformers` library whose output has ``last_hidden_state``.
+        marks: what it wants around a sentence.
+        window: pieces of a window with its marks, at most.
+        dropout: share of the states that is dropped in training.
+    """
+
+    def __init__(self, model: nn.Module, marks: Marks, *, window: int, dropout: float) -> None:
+        super().__init__()
+        self.model = model
+        self.marks = marks
+        self.capacity = window - len(marks.prefix) - len(marks.suffix)
+        self.after = Dropout(dropout, variational=False)
+        config: Any = model.config
+        self.width: int = config.hidden_size
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.model.parameters()).device
+
+    @property
+    def share(self) -> float:
+        """The share that is dropped of the states."""
+        return self.after.share
+
+    @share.setter
+    def share(self, share: float) -> None:
+        self.after.share = share
+
+    def forward(self, batch: Batch) -> Tensor:
+        """``[batch, time, width]`` states of a batch."""
+        assert isinstance(batch.forms, PieceForms)
+        return self.run(batch.forms, batch.places, batch.lengths)
+
+    def run(self, forms: PieceForms, places: Tensor, lengths: Tensor) -> Tensor:
+        """States of sentences, 0 behind their ends: ``[batch, time, width]``.
+
+        Args:
+            forms: distinct forms.
+            places: ``[batch, time]`` which form stands where.
+            lengths: ``[batch]`` words, none 0.
+        """
+        steps = inside(lengths, places.shape[1])
+        counts = forms.counts[places] * steps
+        if int(counts.sum(1).max()) <= self.capacity:
+            states = self._encode(forms, places, counts) * steps[..., None]
+        else:
+            states = self._windowed(forms, places, counts, lengths)
+        dropped: Tensor = self.after(states)
+        return dropped
+
+    def _windowed(self, forms: PieceForms, places: Tensor, counts: Tensor, lengths: Tensor) -> Tensor:
+        sizes = counts.tolist()
+        windows = [
+            (row, a, b)
+            for row, length in enumerate(lengths.tolist())
+            for a, b in cut(sizes[row][:length], self.capacity)
+        ]
+        longest = max(b - a for _, a, b in windows)
+        rows = places.new_zeros(len(windows), longest)
+        held = counts.new_zeros(len(windows), longest)
+        for i, (row, a, b) in enumerate(windows):
+            rows[i, : b - a] = places[row, a:b]
+            held[i, : b - a] = counts[row, a:b]
+        states = self._encode(forms, rows, held)
+        parts: list[list[Tensor]] = [[] for _ in lengths]
+        reached = 0
+        for i, (row, a, b) in enumerate(windows):
+            until = (windows[i + 1][1] + b) // 2 if i + 1 < len(windows) and windows[i + 1][0] == row else b
+            start = reached if a else 0
+            parts[row].append(states[i, start - a : until - a])
+            reached = until
+        return nn.utils.rnn.pad_sequence([torch.cat(part) for part in parts], batch_first=True)
+
+    def _encode(self, forms: PieceForms, places: Tensor, counts: Tensor) -> Tensor:
+        """The states of words' head pieces; ``counts`` ``[batch, time]`` are 0 where no word stands."""
+        marks, device = self.marks, places.device
+        before = counts.cumsum(1) - counts
+        total = counts.sum(1)
+        lead = len(marks.prefix)
+        size = lead + total + len(marks.suffix)
+        width = int(size.max())
+        shift = width - size if marks.left else torch.zeros_like(size)
+        first = (shift + lead)[:, None] + before
+        heads = first + forms.heads[places]
+        row = torch.arange(len(places), device=device)[:, None]
+        ids = torch.full((len(places), width), marks.pad, device=device)
+        ids[row, shift[:, None] + torch.arange(lead, device=device)] = ids.new_tensor(marks.prefix)
+        tail = (shift + lead + total)[:, None] + torch.arange(len(marks.suffix), device=device)
+        ids[row, tail] = ids.new_tensor(marks.suffix)
+        piece = torch.arange(forms.pieces.shape[1], device=device)
+        held = piece < counts[..., None]
+        ids[row[..., None].expand_as(held)[held], (first[..., None] + piece)[held]] = forms.pieces[places][held]
+        column = torch.arange(width, device=device)
+        mask = (column >= shift[:, None]) & (column < (shift + size)[:, None])
+        types = {}
+        if any((*marks.types[0], marks.types[1], *marks.types[2])):
+            kinds = torch.full_like(ids, marks.types[1])
+            kinds[row, shift[:, None] + torch.arange(lead, device=device)] = ids.new_tensor(marks.types[0])
+            kinds[row, tail] = ids.new_tensor(marks.types[2])
+            types = {"token_type_ids": kinds}
+        states: Tensor = self.model(input_ids=ids, attention_mask=mask.long(), **types).last_hidden_state
+        return states.gather(1, heads.clamp(max=width - 1)[..., None].expand(-1, -1, states.shape[2]))
+
+
+def cut(counts: Sequence[int], capacity: int) -> list[tuple[int, int]]:
+    """Ranges of words that hold at most so many pieces each; neighbours share about a quarter of them.
+
+    Args:
+        counts: pieces of each word, none more than the capacity.
+        capacity: pieces of a range, at most.
+    """
+    found = []
+    start = 0
+    while True:
+        end = _reach(counts, start, capacity)
+        found.append((start, end))
+        if end == len(counts):
+            return found
+        room = min(capacity // 4, capacity - counts[end])
+        start = end - _reach(counts[start + 1 : end][::-1], 0, room)
+
+
+def _reach(counts: Sequence[int], start: int, capacity: int) -> int:
+    """One past the last word up to which words from ``start`` on fit."""
+    end, size = start, 0
+    while end < len(counts) and size + counts[end] <= capacity:
+        size += counts[end]
+        end += 1
+    return end
