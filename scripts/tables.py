@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from transfuse import corpora, formats, methods
-from transfuse.printed import means_grid, rows_grid
+from transfuse.printed import means_grid, means_title, rows_grid
 from transfuse.reproduce import find_reproductions, read_reproduction
 
 ROOT = Path(__file__).parent.parent
@@ -80,7 +80,7 @@ def results(name: str) -> str:
     if figures["place"]:
         parts.append(f"Published: {figures['place']}. {figures['note']}")
     if figures["means"]:
-        parts += ["Means over tasks:", table(*means_grid(figures["means"]))]
+        parts += [f"{means_title(figures['means'])}:", table(*means_grid(figures["means"]))]
     for each in figures["tables"]:
         of = f"{100 * each['share']:g} % of the target, {each['labelled']:,} labelled documents"
         parts += [f"**{each['task']}** ({of}):", table(*rows_grid(each["rows"]))]

@@ -9,7 +9,7 @@ from typing import Any
 
 from transfuse.text import DataError
 
-__all__ = ["means_grid", "read_figures", "rows_grid"]
+__all__ = ["means_grid", "means_title", "read_figures", "rows_grid"]
 
 
 def read_figures(path: Path) -> dict[str, Any]:
@@ -53,14 +53,15 @@ def rows_grid(rows: Sequence[Mapping[str, Any]]) -> Grid:
 
 
 def means_grid(means: Sequence[Mapping[str, Any]]) -> Grid:
-    """Means over tasks, likewise."""
+    """Means over tasks, likewise; how many tasks and seeds stands in `means_title` where it is the same for all."""
     several = len({mean["share"] for mean in means}) > 1
+    same = means_title(means) != "Means over tasks"
     return _grid(
         {
             "method": lambda mean: mean["method"],
             "share": lambda mean: f"{100 * mean['share']:g} %" if several else "",
-            "tasks": lambda mean: str(mean["tasks"]),
-            "seeds": lambda mean: str(len(mean["seeds"])),
+            "tasks": lambda mean: "" if same else str(mean["tasks"]),
+            "seeds": lambda mean: "" if same else str(len(mean["seeds"])),
             "strict F1": lambda mean: _number(mean["f1"]),
             "gain": lambda mean: _number(mean["gain"], "+.2f"),
             "error reduction": lambda mean: _number(mean["error_reduction"], "+.1f"),
@@ -71,6 +72,15 @@ def means_grid(means: Sequence[Mapping[str, Any]]) -> Grid:
         },
         means,
     )
+
+
+def means_title(means: Sequence[Mapping[str, Any]]) -> str:
+    """What stands above them."""
+    sizes = {(mean["tasks"], len(mean["seeds"])) for mean in means}
+    if len(sizes) != 1:
+        return "Means over tasks"
+    ((tasks, seeds),) = sizes
+    return f"Means over {tasks} tasks that all methods have done, {seeds} seed{'' if seeds == 1 else 's'}"
 
 
 _PUBLISHED: dict[str, Callable[[Mapping[str, Any]], str]] = {

@@ -122,14 +122,14 @@ def _run(each: Reproduction, cells: list[Cell], output: Path, *, jobs: int, devi
 
 
 def _show(figures: dict[str, Any]) -> None:
-    from transfuse.printed import means_grid, rows_grid
+    from transfuse.printed import means_grid, means_title, rows_grid
 
     say(f"{figures['name']}: {figures['done']:,} of {figures['total']:,} runs done")
     for table in figures["tables"]:
         share = f"{100 * table['share']:g} % of the target"
         _table(f"{table['task']}, {share}: {table['labelled']:,} labelled documents", rows_grid(table["rows"]))
     if figures["means"]:
-        _table("Means over tasks", means_grid(figures["means"]))
+        _table(means_title(figures["means"]), means_grid(figures["means"]))
     if figures["place"]:
         say(f"published: {figures['place']}")
     if figures["note"]:
