@@ -53,11 +53,9 @@ class Muct(Supervised):
             of the source is.
     """
 
-    training: Training = field(default_factory=lambda: Training(epochs=4, steps=0, batch=16, select="last"))
+    training: Training = field(default_factory=lambda: Training(epochs=4, steps=100, select="last"))
     rounds: int = 2
-    round_training: Training = field(
-        default_factory=lambda: Training(epochs=2, steps=0, batch=16, rate=1e-3, select="last")
-    )
+    round_training: Training = field(default_factory=lambda: Training(epochs=1, steps=100, rate=1e-3, select="last"))
     heads: Literal[1, 2] = 2
     filter: bool = True
     agreement: Literal["sentence", "token"] = "sentence"
