@@ -414,7 +414,8 @@ def test_flags_become_the_recipe(done, here, monkeypatch):
     done("train", "--target", "a", "--vectors", "none")
     done("train", "--target", "a", "--source", "b", "--preset", "giorgi-bader")
     first, second, third = (recipe.to_dict() for recipe in seen)
-    data = {"target": "a", "sources": ["b", "c"], "share": 0.5, "labels": "map.toml", "raw": ["t"], "limit": 0}
+    data = {"target": "a", "sources": ["b", "c"], "share": 0.5, "labels": "map.toml", "raw": ["t"]}
+    data |= {"limit": 0, "disjoint": False}
     assert first["data"] == data
     assert (first["method"]["name"], first["run"]["seed"]) == ("retrain", 3)
     assert first["method"]["training"]["epochs"] == 2

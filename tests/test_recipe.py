@@ -23,7 +23,7 @@ DATA = {"target": "demo-cardiology"}
         ({"data": DATA, "method": {"training": {"epoch": 3}}}, r"unknown key method\.training\.epoch; did you mean"),
         ({"data": DATA, "method": {"training": {"epochs": "3"}}}, r"method\.training\.epochs: .*integer.*not '3'"),
         ({"data": DATA, "method": {"training": {"epochs": 0}}}, "epochs, batch and words are at least 1"),
-        ({"data": DATA, "method": {"architecture": {"head": "mlp"}}}, r"method\.architecture\.head: .*'crf' or"),
+        ({"data": DATA, "method": {"architecture": {"head": "cfr"}}}, r"method\.architecture\.head: .*'crf', 's"),
         ({"data": DATA, "method": {"architecture": {"encoder": {"dropout": 1.5}}}}, r"encoder\.dropout lies in"),
         ({"data": DATA, "method": {"name": "retrain", "preset": "x"}}, "has no preset 'x'; there are: giorgi-bader"),
         ({"data": DATA, "method": {"name": "retrain", "frozen": ["lstms"]}}, "no such layer group: lstms"),
