@@ -268,7 +268,8 @@ class _Kept:
         assert isinstance(encoder, Encoder)
         self.table = table
         self._encoder = encoder
-        self._values: Tensor | None = None
+        self._values = torch.zeros(2, 0, 4 * encoder.lstm.hidden, device=encoder.device)
+        self._have = 0
 
     def states(self, places: Tensor, lengths: Tensor) -> Tensor:
         """``[batch, time, width]`` from ``[batch, time]`` numbers of forms."""
@@ -276,22 +277,28 @@ class _Kept:
 
     def _table_values(self) -> Tensor:
         """``[2, forms, 4 * hidden]``, one row a form that the table has numbered."""
-        have, want = 0 if self._values is None else self._values.shape[1], len(self.table)
-        if self._values is not None and have == want:
-            return self._values
-        forms = self.table.forms()
-        by_length = have + (forms.chars[have:] != 0).sum(1).argsort(stable=True)
-        parts = [
-            self._encoder.project(forms.select(part).to(self._encoder.device)) for part in torch.split(by_length, 1024)
-        ]
-        new = torch.cat(parts, 1)[:, (by_length - have).argsort()]
-        self._values = new if self._values is None else torch.cat([self._values, new], 1)
-        return self._values
+        want = len(self.table)
+        if self._have < want:
+            forms = self.table.forms()
+            by_length = self._have + (forms.chars[self._have :] != 0).sum(1).argsort(stable=True)
+            for part in torch.split(by_length, 1024):
+                new = self._encoder.project(forms.select(part).to(self._encoder.device))
+                self._make_room(want, new)
+                self._values[:, part] = new
+            self._have = want
+        return self._values[:, :want]
+
+    def _make_room(self, want: int, like: Tensor) -> None:
+        """Rows for so many forms; more than these, so that text which grows is not copied again and again."""
+        if self._values.shape[1] < want:
+            larger = like.new_empty(2, max(want, 2 * self._have), like.shape[2])
+            larger[:, : self._have] = self._values[:, : self._have]
+            self._values = larger
 
     def clear(self) -> None:
         """Forget everything."""
         self.table.clear()
-        self._values = None
+        self._have = 0
 
 
 class _Pieced:

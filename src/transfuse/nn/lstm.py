@@ -81,10 +81,13 @@ class BiLSTM(nn.Module):
         batch, time = places.shape
         turned = turn(lengths, time)
         rows = torch.arange(batch, device=places.device)
-        order = places.T.contiguous(), places[rows, turned]
+        order = places.T.contiguous(), places[rows, turned].contiguous()
 
         def gates(step: int, alive: int) -> Tensor:
-            return torch.stack([side[index[step, :alive]] for side, index in zip(table, order, strict=True)])
+            gate = table.new_empty(2, alive, table.shape[2])
+            for side, index, out in zip(table, order, gate, strict=True):
+                torch.index_select(side, 0, index[step, :alive], out=out)
+            return gate
 
         alive = still_running(lengths, time)
         states = table.new_zeros(2, time, batch, self.hidden)
