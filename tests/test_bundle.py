@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from transfuse import bundle
-from transfuse.linear import LinearTagger, train_linear
+from transfuse.linear import LinearCRF, LinearTagger, train_linear
 from transfuse.synthetic import department
 from transfuse.text import BundleError, DataError
 
@@ -18,7 +18,7 @@ from transfuse.text import BundleError, DataError
 def tagger(tmp_path_factory: pytest.TempPathFactory) -> LinearTagger:
     corpus = department("cardiology", documents=20)
     folder = tmp_path_factory.mktemp("model")
-    return train_linear(corpus.train, corpus.labels, folder=folder, c1=0.1, c2=0.1, iterations=20)
+    return train_linear(corpus.train, corpus.labels, settings=LinearCRF(c1=0.1, c2=0.1, iterations=20), folder=folder)
 
 
 @pytest.fixture

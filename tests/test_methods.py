@@ -14,7 +14,7 @@ from transfuse import bundle, methods, synthetic
 from transfuse.adaptation import Components
 from transfuse.architecture import Architecture, BiLSTMEncoder
 from transfuse.labels import LabelMap
-from transfuse.mapped import LinearCRF
+from transfuse.linear import LinearCRF
 from transfuse.methods.muct import Muct
 from transfuse.neural import NeuralTagger
 from transfuse.reading import Reader

@@ -18,22 +18,20 @@ from transfuse.architecture import Architecture, BiLSTMEncoder
 from transfuse.cli import main
 from transfuse.correspondence import Correspondences, choose_pivots, correspond, mutual_information
 from transfuse.labels import LabelMap
-from transfuse.linear import features, train_linear
-from transfuse.mapped import LinearCRF, MappedTagger
+from transfuse.linear import LinearCRF, Tokens, features, read_tokens, train_linear
+from transfuse.mapped import MappedTagger
 from transfuse.pivots import look
 from transfuse.run import Run
 from transfuse.score import score
 from transfuse.text import BundleError, ConfigError, Corpus, DataError, Document, Entity, Task
 from transfuse.token_features import (
     HandMade,
-    Tokens,
     count_words,
     draw_sentences,
     find_extractor,
     number_tags,
     pivot_candidates,
     positions,
-    read_tokens,
 )
 from transfuse.train import Training
 from transfuse.vectors import Vectors
@@ -285,7 +283,7 @@ def fit(task: Task, folder: Path, name: str, **settings: object):
 def test_without_a_map_all_three_are_the_same_crf_on_all_that_is_annotated(name, task, tmp_path):
     plain, run = fit(task, tmp_path / "run", name, adapt=False)
     documents = [*task.sources[0].train, *task.target.train]
-    wanted = train_linear(documents, task.target.labels, folder=tmp_path, c1=0.05, c2=0.01, iterations=40)
+    wanted = train_linear(documents, task.target.labels, settings=LinearCRF(iterations=40), folder=tmp_path)
     dev = task.target.dev
     assert list(plain.tag(dev)) == list(wanted.tag(dev))
     assert not run.records("map")

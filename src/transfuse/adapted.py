@@ -16,21 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transfuse.adaptation import Components, Projection, separation, standardised
-from transfuse.linear import train_linear
+from transfuse.linear import LinearCRF, Tokens, read_tokens, train_linear
 from transfuse.losses import Losses
-from transfuse.mapped import LinearCRF, Reader, train_mapped
+from transfuse.mapped import Reader, train_mapped
 from transfuse.run import Run, Stage
 from transfuse.sources import need_sources
 from transfuse.text import ConfigError, Corpus, Tagger, Task
 from transfuse.token_features import (
     Extractor,
     HandMade,
-    Tokens,
     count_words,
     draw_sentences,
     find_extractor,
     number_tags,
-    read_tokens,
 )
 
 __all__ = ["Adapted", "KernelAdapted", "Sides"]
@@ -179,7 +177,7 @@ def _completed(source: Corpus, task: Task, crf: LinearCRF, *, stage: Stage) -> C
     if missing and teachers:
         lessons = [d.with_entities(e for e in d.entities if e.label in missing) for c in teachers for d in c.train]
         folder = stage.run.folder / "checkpoint"
-        teacher = train_linear(lessons, missing, folder=folder, c1=crf.c1, c2=crf.c2, iterations=crf.iterations)
+        teacher = train_linear(lessons, missing, settings=crf, folder=folder)
         for number, (document, guess) in enumerate(zip(documents, teacher.tag(documents), strict=True)):
             new = [e for e in guess.entities if not any(e.overlaps(other) for other in document.entities)]
             documents[number] = document.with_entities([*document.entities, *new])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,87 @@ from transfuse.losses import Losses
 from transfuse.text import BundleError, Document, Entity
 from transfuse.words import align, flatten, sentences, words
 
-__all__ = ["LinearTagger", "features", "train_linear"]
+__all__ = ["SCHEME", "LinearCRF", "LinearModel", "LinearTagger", "Tokens", "features", "read_tokens", "train_linear"]
 
 SCHEME = "BIO"
+"""Of the tags that a linear CRF learns."""
+
+
+@dataclass(frozen=True)
+class LinearCRF:
+    """Settings, as CRFsuite names them.
+
+    Attributes:
+        c1: weight of the L1 term.
+        c2: weight of the L2 term.
+        iterations: of L-BFGS, at most.
+    """
+
+    c1: float = 0.05
+    c2: float = 0.01
+    iterations: int = 100
+
+    def train(self, items: Iterable[tuple[Any, Sequence[str]]], folder: Path) -> bytes:
+        """Train with L-BFGS and elastic net; what CRFsuite writes is returned.
+
+        Args:
+            items: sentences: what CRFsuite reads of them, and their tags.
+            folder: for the model file while CRFsuite writes it.
+        """
+        import pycrfsuite
+
+        trainer = pycrfsuite.Trainer(algorithm="lbfgs", verbose=False)
+        trainer.set_params({"c1": self.c1, "c2": self.c2, "max_iterations": self.iterations})
+        trainer.set_params({"feature.possible_transitions": True})
+        for rows, tags in items:
+            trainer.append(rows, tags)
+        path = folder / "training.crfsuite"
+        folder.mkdir(parents=True, exist_ok=True)
+        trainer.train(str(path))
+        model = path.read_bytes()
+        path.unlink()
+        return model
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A sentence.
+
+    Attributes:
+        forms: its words.
+        tags: one a word; None where nobody annotated it.
+    """
+
+    forms: tuple[str, ...]
+    tags: tuple[str, ...] | None = None
+
+
+def read_tokens(documents: Iterable[Document], *, tagged: bool = True, losses: Losses | None = None) -> list[Tokens]:
+    """The sentences of documents; no sentence border falls into a mention.
+
+    A sentence with a range whose annotation is not known comes without tags.
+
+    Args:
+        documents: with gold entities where they are tagged.
+        tagged: give tags; else entities are not looked at.
+        losses: mentions that no flat tag sequence over words can hold.
+    """
+    found = []
+    for document in documents:
+        entities = document.entities if tagged else ()
+        for start, end in sentences(document.text, keep=[(e.start, e.end) for e in entities]):
+            offsets = words(document.text, start, end)
+            if not offsets:
+                continue
+            forms = tuple(document.text[a:b] for a, b in offsets)
+            if not tagged or any(a < end and start < b for a, b in document.unknown):
+                found.append(Tokens(forms))
+                continue
+            inside = [e for e in entities if start <= e.start < end]
+            spans = align(offsets, inside, document=document.id, losses=losses)
+            spans = flatten(spans, document=document.id, losses=losses)
+            found.append(Tokens(forms, tuple(tagging.encode(spans, len(offsets), SCHEME))))
+    return found
 
 
 def features(forms: Sequence[str]) -> list[list[str]]:
@@ -56,27 +135,62 @@ def _short(shape: str) -> str:
     return shape[:1] + "".join(b for a, b in pairwise(shape) if a != b)
 
 
-class LinearTagger:
-    """A trained CRFsuite model.
+class LinearModel:
+    """What CRFsuite wrote, ready to read sentences.
 
     Args:
-        model: what CRFsuite wrote.
+        model: the bytes.
         labels: the labels that may come out.
     """
-
-    kind = "crfsuite"
 
     def __init__(self, model: bytes, labels: Sequence[str]) -> None:
         import pycrfsuite
 
-        self._model, self._labels = model, tuple(labels)
+        self.model, self.labels = model, tuple(labels)
         self._tagger = pycrfsuite.Tagger()
         self._tagger.open_inmemory(model)
+
+    def entities(self, offsets: Sequence[tuple[int, int]], rows: Any, *, confidence: bool) -> Iterator[Entity]:
+        """The entities of a sentence.
+
+        Args:
+            offsets: of its words in the document.
+            rows: what CRFsuite reads of them.
+            confidence: give each entity the lowest marginal probability of its words.
+        """
+        path = self._tagger.tag(rows)
+        for first, last, label in tagging.decode(path, SCHEME):
+            if label in self.labels:
+                score = min(self._tagger.marginal(path[i], i) for i in range(first, last)) if confidence else None
+                yield Entity(offsets[first][0], offsets[last - 1][1], label, score)
+
+    def save(self, folder: Path) -> dict[str, Any]:
+        """Write the model into a folder; what `load` needs beside it is returned."""
+        (folder / "model.crfsuite").write_bytes(self.model)
+        return {"labels": self.labels}
+
+    @classmethod
+    def load(cls, folder: Path, config: dict[str, Any]) -> LinearModel:
+        """Read what `save` wrote. Raises KeyError, OSError or ValueError where it is no model."""
+        return cls((folder / "model.crfsuite").read_bytes(), config["labels"])
+
+
+class LinearTagger:
+    """A linear CRF on hand-made features.
+
+    Args:
+        model: trained on what `features` gives.
+    """
+
+    kind = "crfsuite"
+
+    def __init__(self, model: LinearModel) -> None:
+        self._model = model
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The labels that may come out."""
-        return self._labels
+        return self._model.labels
 
     def tag(self, documents: Iterable[Document], *, confidence: bool = False) -> Iterator[Document]:
         """The documents with the entities found; streams.
@@ -86,31 +200,24 @@ class LinearTagger:
             confidence: give each entity the lowest marginal probability of its words.
         """
         for document in documents:
-            found = []
+            found: list[Entity] = []
             for start, end in sentences(document.text):
                 offsets = words(document.text, start, end)
-                if not offsets:
-                    continue
-                path = self._tagger.tag(features([document.text[a:b] for a, b in offsets]))
-                for first, last, label in tagging.decode(path, SCHEME):
-                    if label in self._labels:
-                        score = None
-                        if confidence:
-                            score = min(self._tagger.marginal(path[i], i) for i in range(first, last))
-                        found.append(Entity(offsets[first][0], offsets[last - 1][1], label, score))
+                if offsets:
+                    rows = features([document.text[a:b] for a, b in offsets])
+                    found += self._model.entities(offsets, rows, confidence=confidence)
             yield document.with_entities(found)
 
     def save(self, folder: Path) -> dict[str, Any]:
         """Write the model into a folder; what `load` needs beside it is returned."""
-        (folder / "model.crfsuite").write_bytes(self._model)
-        return {"labels": self._labels}
+        return self._model.save(folder)
 
     @classmethod
     def load(cls, folder: Path, config: dict[str, Any]) -> LinearTagger:
-        """Read what `save` wrote."""
+        """Read what `save` wrote. Raises BundleError where it is no model."""
         try:
-            return cls((folder / "model.crfsuite").read_bytes(), config["labels"])
-        except (KeyError, ValueError) as error:
+            return cls(LinearModel.load(folder, config))
+        except (KeyError, OSError, ValueError) as error:
             raise BundleError(f"{folder}: not a CRFsuite model: {error}") from error
 
 
@@ -118,38 +225,22 @@ def train_linear(
     documents: Iterable[Document],
     labels: Sequence[str],
     *,
+    settings: LinearCRF,
     folder: Path,
-    c1: float,
-    c2: float,
-    iterations: int,
     losses: Losses | None = None,
 ) -> LinearTagger:
-    """Train with L-BFGS and elastic net.
+    """Train on every sentence that is annotated in full.
 
     Args:
         documents: with gold entities.
         labels: the labels that may come out.
+        settings: of the CRF.
         folder: for the model file while CRFsuite writes it.
-        c1: weight of the L1 term.
-        c2: weight of the L2 term.
-        iterations: at most.
-        losses: mentions that no flat tag sequence over words can hold.
+        losses: mentions that no flat tag sequence over words can hold, and sentences that were left out.
     """
-    import pycrfsuite
-
-    trainer = pycrfsuite.Trainer(algorithm="lbfgs", verbose=False)
-    trainer.set_params({"c1": c1, "c2": c2, "max_iterations": iterations, "feature.possible_transitions": True})
-    for document in documents:
-        for start, end in sentences(document.text, keep=[(e.start, e.end) for e in document.entities]):
-            offsets = words(document.text, start, end)
-            inside = [e for e in document.entities if start <= e.start < end]
-            spans = flatten(align(offsets, inside, document=document.id, losses=losses), losses=losses)
-            if offsets:
-                rows = features([document.text[a:b] for a, b in offsets])
-                trainer.append(rows, tagging.encode(spans, len(offsets), SCHEME))
-    path = folder / "training.crfsuite"
-    folder.mkdir(parents=True, exist_ok=True)
-    trainer.train(str(path))
-    model = path.read_bytes()
-    path.unlink()
-    return LinearTagger(model, labels)
+    items = read_tokens(documents, losses=losses)
+    for item in items:
+        if item.tags is None and losses is not None:
+            losses.add("skipped", "sentence that is not annotated in full")
+    learned = ((features(item.forms), item.tags) for item in items if item.tags is not None)
+    return LinearTagger(LinearModel(settings.train(learned, folder), labels))

@@ -13,30 +13,15 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from scipy import sparse
 
-from transfuse import tags as tagging
 from transfuse.adaptation import Kernel, Projection
+from transfuse.linear import LinearCRF, LinearModel, Tokens
 from transfuse.text import BundleError, Document, Entity
-from transfuse.token_features import SCHEME, Extractor, Tokens, load_extractor
+from transfuse.token_features import Extractor, load_extractor
 from transfuse.words import sentences, words
 
-__all__ = ["LinearCRF", "MappedTagger", "Reader", "train_mapped"]
+__all__ = ["MappedTagger", "Reader", "train_mapped"]
 
 _TOGETHER = 200  # sentences whose features are made together
-
-
-@dataclass(frozen=True)
-class LinearCRF:
-    """Settings, as CRFsuite names them.
-
-    Attributes:
-        c1: weight of the L1 term.
-        c2: weight of the L2 term.
-        iterations: of L-BFGS, at most.
-    """
-
-    c1: float = 0.05
-    c2: float = 0.01
-    iterations: int = 100
 
 
 @dataclass(frozen=True)
@@ -71,28 +56,22 @@ class Reader:
 
 
 class MappedTagger:
-    """A trained CRFsuite model and what makes its features.
+    """A linear CRF and what makes its features.
 
     Args:
-        model: what CRFsuite wrote.
-        labels: the labels that may come out.
+        model: trained on what the reader gives.
         reader: makes what the model reads.
     """
 
     kind = "mapped"
 
-    def __init__(self, model: bytes, labels: Sequence[str], reader: Reader) -> None:
-        import pycrfsuite
-
-        self._model, self._labels = model, tuple(labels)
-        self._reader = reader
-        self._tagger = pycrfsuite.Tagger()
-        self._tagger.open_inmemory(model)
+    def __init__(self, model: LinearModel, reader: Reader) -> None:
+        self._model, self._reader = model, reader
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The labels that may come out."""
-        return self._labels
+        return self._model.labels
 
     def tag(self, documents: Iterable[Document], *, confidence: bool = False) -> Iterator[Document]:
         """The documents with the entities found; streams.
@@ -112,31 +91,21 @@ class MappedTagger:
         yield from self._tag(pending, confidence)
 
     def _tag(self, documents: Sequence[Document], confidence: bool) -> Iterator[Document]:
+        import pycrfsuite
+
         cut = [[words(d.text, start, end) for start, end in sentences(d.text)] for d in documents]
         pieces = [(number, offsets) for number, document in enumerate(cut) for offsets in document if offsets]
         rows = self._reader.attributes([[documents[n].text[a:b] for a, b in offsets] for n, offsets in pieces])
         found: list[list[Entity]] = [[] for _ in documents]
         for (number, offsets), row in zip(pieces, rows, strict=True):
-            found[number] += self._entities(offsets, row, confidence)
+            found[number] += self._model.entities(offsets, pycrfsuite.ItemSequence(row), confidence=confidence)
         for document, entities in zip(documents, found, strict=True):
             yield document.with_entities(entities)
 
-    def _entities(
-        self, offsets: Sequence[tuple[int, int]], row: list[dict[str, float]], confidence: bool
-    ) -> Iterator[Entity]:
-        import pycrfsuite
-
-        path = self._tagger.tag(pycrfsuite.ItemSequence(row))
-        for first, last, label in tagging.decode(path, SCHEME):
-            if label in self._labels:
-                score = min(self._tagger.marginal(path[i], i) for i in range(first, last)) if confidence else None
-                yield Entity(offsets[first][0], offsets[last - 1][1], label, score)
-
     def save(self, folder: Path) -> dict[str, Any]:
         """Write model, features and map into a folder; what `load` needs beside them is returned."""
-        (folder / "model.crfsuite").write_bytes(self._model)
         config: dict[str, Any] = {
-            "labels": self._labels,
+            **self._model.save(folder),
             "keep": self._reader.keep,
             "features": self._reader.extractor.save(folder),
             "map": None,
@@ -156,8 +125,7 @@ class MappedTagger:
                 kernel = Kernel(config["map"]["kernel"], float(config["map"]["bandwidth"]))
                 projection = _projection(load_file(folder / "map.safetensors"), kernel)
             extractor = load_extractor(folder, config["features"])
-            model = (folder / "model.crfsuite").read_bytes()
-            return cls(model, config["labels"], Reader(extractor, projection, bool(config["keep"])))
+            return cls(LinearModel.load(folder, config), Reader(extractor, projection, bool(config["keep"])))
         except (KeyError, OSError, SafetensorError, TypeError, ValueError) as error:
             raise BundleError(f"{folder}: the parts of the bundle do not fit each other: {error}") from error
 
@@ -186,7 +154,7 @@ def _projection(tensors: dict[str, NDArray[Any]], kernel: Kernel) -> Projection:
 def train_mapped(
     items: Sequence[Tokens], labels: Sequence[str], reader: Reader, settings: LinearCRF, *, folder: Path
 ) -> MappedTagger:
-    """Train with L-BFGS and elastic net.
+    """Train on sentences.
 
     Args:
         items: sentences, all tagged.
@@ -197,14 +165,6 @@ def train_mapped(
     """
     import pycrfsuite
 
-    trainer = pycrfsuite.Trainer(algorithm="lbfgs", verbose=False)
-    trainer.set_params({"c1": settings.c1, "c2": settings.c2, "max_iterations": settings.iterations})
-    trainer.set_params({"feature.possible_transitions": True})
-    for item, rows in zip(items, reader.attributes([item.forms for item in items]), strict=True):
-        trainer.append(pycrfsuite.ItemSequence(rows), item.tags)
-    path = folder / "training.crfsuite"
-    folder.mkdir(parents=True, exist_ok=True)
-    trainer.train(str(path))
-    model = path.read_bytes()
-    path.unlink()
-    return MappedTagger(model, labels, reader)
+    read = map(pycrfsuite.ItemSequence, reader.attributes([item.forms for item in items]))
+    learned = zip(read, [item.tags or () for item in items], strict=True)
+    return MappedTagger(LinearModel(settings.train(learned, folder), labels), reader)

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from transfuse.correspondence import Correspondences, choose_pivots, correspond, mutual_information
+from transfuse.linear import Tokens
 from transfuse.text import ConfigError
-from transfuse.token_features import HandMade, Tokens, number_tags, pivot_candidates, positions
+from transfuse.token_features import HandMade, number_tags, pivot_candidates, positions
 
 __all__ = ["Look", "Match", "Pivot", "look"]
 

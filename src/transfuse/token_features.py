@@ -17,20 +17,16 @@ from scipy import sparse
 
 from transfuse import tags as tagging
 from transfuse.adaptation import UNKNOWN
-from transfuse.linear import features
-from transfuse.losses import Losses
-from transfuse.text import BundleError, ConfigError, Document
-from transfuse.words import align, flatten, sentences, words
+from transfuse.linear import SCHEME, Tokens, features
+from transfuse.text import BundleError, ConfigError
 
 if TYPE_CHECKING:
     from transfuse.neural import NeuralTagger
 
 __all__ = [
-    "SCHEME",
     "Extractor",
     "HandMade",
     "States",
-    "Tokens",
     "count_words",
     "draw_sentences",
     "find_extractor",
@@ -38,55 +34,10 @@ __all__ = [
     "number_tags",
     "pivot_candidates",
     "positions",
-    "read_tokens",
 ]
-
-SCHEME = "BIO"
-"""Of the tags that a linear CRF learns."""
 
 _OFFSET = re.compile(r"(?P<pair>-1\|0|0\|1)=|(?P<step>-?\d)(?=w=|shape=|s3=|edge)")
 _BATCH = 2_000  # words that an encoder reads together, at least one sentence
-
-
-@dataclass(frozen=True)
-class Tokens:
-    """A sentence.
-
-    Attributes:
-        forms: its words.
-        tags: one a word; None where nobody annotated it.
-    """
-
-    forms: tuple[str, ...]
-    tags: tuple[str, ...] | None = None
-
-
-def read_tokens(documents: Iterable[Document], *, tagged: bool = True, losses: Losses | None = None) -> list[Tokens]:
-    """The sentences of documents; no sentence border falls into a mention.
-
-    A sentence with a range whose annotation is not known comes without tags.
-
-    Args:
-        documents: with gold entities where they are tagged.
-        tagged: give tags; else entities are not looked at.
-        losses: mentions that no flat tag sequence over words can hold.
-    """
-    found = []
-    for document in documents:
-        entities = document.entities if tagged else ()
-        for start, end in sentences(document.text, keep=[(e.start, e.end) for e in entities]):
-            offsets = words(document.text, start, end)
-            if not offsets:
-                continue
-            forms = tuple(document.text[a:b] for a, b in offsets)
-            if not tagged or any(a < end and start < b for a, b in document.unknown):
-                found.append(Tokens(forms))
-                continue
-            inside = [e for e in entities if start <= e.start < end]
-            spans = align(offsets, inside, document=document.id, losses=losses)
-            spans = flatten(spans, document=document.id, losses=losses)
-            found.append(Tokens(forms, tuple(tagging.encode(spans, len(offsets), SCHEME))))
-    return found
 
 
 def count_words(items: Iterable[Tokens]) -> int:

@@ -53,7 +53,8 @@ def pivots(
     from transfuse import pivots as looking
     from transfuse.correspondence import Correspondences
     from transfuse.data import Data, build_task
-    from transfuse.token_features import draw_sentences, read_tokens
+    from transfuse.linear import read_tokens
+    from transfuse.token_features import draw_sentences
 
     settings = Correspondences(pivots=chosen, frequent=frequent)
     with watching("reading corpora") as watch:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from transfuse.linear import train_linear
+from transfuse.linear import LinearCRF, train_linear
 from transfuse.losses import Losses
 from transfuse.run import Run
 from transfuse.text import ConfigError, Tagger, Task
@@ -14,18 +14,8 @@ __all__ = ["Crfsuite"]
 
 
 @dataclass(frozen=True)
-class Crfsuite:
-    """Settings, as CRFsuite names them.
-
-    Attributes:
-        c1: weight of the L1 term.
-        c2: weight of the L2 term.
-        iterations: of L-BFGS, at most.
-    """
-
-    c1: float = 0.05
-    c2: float = 0.01
-    iterations: int = 100
+class Crfsuite(LinearCRF):
+    """Settings of the CRF; there are no others."""
 
     def fit(self, task: Task, *, run: Run) -> Tagger:
         """Train on the target's training split; sources are not looked at."""
@@ -36,10 +26,8 @@ class Crfsuite:
         tagger = train_linear(
             task.target.train,
             task.target.labels,
+            settings=self,
             folder=run.folder / "checkpoint",
-            c1=self.c1,
-            c2=self.c2,
-            iterations=self.iterations,
             losses=losses,
         )
         seconds = round(time.process_time() - began, 2)
