@@ -26,6 +26,8 @@ _KINDS = {
     "crfsuite": ("transfuse.linear", "LinearTagger"),
     "mapped": ("transfuse.mapped", "MappedTagger"),
     "gazetteer": ("transfuse.gazetteer", "Gazetteer"),
+    "fusion": ("transfuse.fusion", "FusedTagger"),
+    "calibrated": ("transfuse.calibrated", "CalibratedTagger"),
 }
 
 
@@ -59,7 +61,8 @@ def save(tagger: Tagger, folder: Path, *, card: str = "", facts: Mapping[str, An
         fresh.mkdir()
         config = kind.save(fresh)
         (fresh / "README.md").write_text(card, encoding="utf-8")
-        files = {path.name: _facts(path) for path in sorted(fresh.iterdir())}
+        # what lies in a folder is a bundle of its own, and whoever put it there keeps its seal
+        files = {path.name: _facts(path) for path in sorted(fresh.iterdir()) if path.is_file()}
         data = {
             "version": VERSION,
             "kind": kind.kind,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, cached_property
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -31,7 +31,7 @@ from transfuse.text import BundleError, Document
 from transfuse.vocabulary import FormTable
 from transfuse.words import sentences, words
 
-__all__ = ["Piece", "Reader", "Reading", "Window", "chunks", "pieces"]
+__all__ = ["Piece", "Reader", "Reading", "Seen", "Window", "chunks", "pieces"]
 
 _WINDOW, _OVERLAP = 400, 60
 """Words of a window and words that neighbouring windows share; only sentences longer than a window are cut so."""
@@ -78,6 +78,18 @@ class Window(NamedTuple):
     row: int
 
 
+class Seen(NamedTuple):
+    """A span in the window in which it stands deepest: its first word there, its tags, and which tags may follow.
+
+    ``closed_by`` is None where the span ends the window; see `transfuse.nn.crf.Lattice.span`.
+    """
+
+    window: Window
+    first: int
+    tags: list[int]
+    closed_by: list[bool] | None
+
+
 @dataclass(frozen=True)
 class Reading:
     """What one head reads in one sentence.
@@ -109,13 +121,37 @@ class Reading:
         Args:
             span: of a label that the head knows; the head's own mentions are read with the tags that it gave them.
         """
+        window, first, tags, closed_by = self.seen(span)
+        assert window.lattice is not None
+        return min(1.0, window.lattice.span(window.row, first, tags, closed_by))
+
+    def seen(self, span: Span) -> Seen:
+        """Where a span is looked at, and as which tags; see `chance`."""
         first, last, label = span
         tags = self.path[first:last] if span in self.spans else _tags(self.tagset, last - first, label)
         window = max(self.windows, key=lambda w: min(first - w.start, w.end - last))
-        assert window.lattice is not None
         seen = tags[max(0, window.start - first) : window.end - first]
-        closed = None if last >= window.end else _closing(self.tagset)[seen[-1]]
-        return min(1.0, window.lattice.span(window.row, max(0, first - window.start), seen, closed))
+        closed_by = None if last >= window.end else _closing(self.tagset)[seen[-1]]
+        return Seen(window, max(0, first - window.start), seen, closed_by)
+
+    def candidates(self, least: float) -> dict[Span, float]:
+        """The head's mentions and all other spans that are at least so probable, with their `chance`.
+
+        A span is never more probable than that each word of it has a tag of the label, that its first word has a tag
+        with which a mention begins, or its last one with which it ends: only what passes these three is looked at.
+        """
+        found = {span: self.chance(span) for span in self.spans}
+        marginals = self.marginals.cpu()
+        for label in self.tagset.labels:
+            alone, long = _tags(self.tagset, 1, label), _tags(self.tagset, 3, label)
+            tags = ({*alone, *long}, {alone[0], long[0]}, {alone[-1], long[-1]})
+            inside, opens, closes = ((marginals[:, sorted(some)].sum(1) >= least).tolist() for some in tags)
+            for first in (i for i, open_ in enumerate(opens) if open_):
+                ends = takewhile(inside.__getitem__, range(first, len(inside)))
+                for span in ((first, last + 1, label) for last in ends if closes[last]):
+                    if span not in found and (chance := self.chance(span)) >= least:
+                        found[span] = chance
+        return found
 
     @property
     def marginals(self) -> Tensor:

@@ -18,7 +18,7 @@ from transfuse.reading import Piece, Reader, Reading, Window, chunks, pieces
 from transfuse.tags import Span
 from transfuse.text import BundleError, Document, Entity
 
-__all__ = ["Rule", "VoteTagger"]
+__all__ = ["Rule", "VoteTagger", "averaged", "decoded"]
 
 Rule = Literal["majority", "mean"]
 """majority: relative majority on spans, see `transfuse.ballots.elect`; mean: the best legal path under the mean of all
@@ -136,33 +136,50 @@ def _mean(sentences: Sequence[Sequence[Reading]], labels: Sequence[str]) -> Iter
     if not sentences:
         return iter(())
     tagset = TagSet(tuple(labels), sentences[0][0].tagset.scheme)
-    means = [_averaged(readings, tagset) for readings in sentences]
+    means = [averaged([(r.tagset.names, r.marginals.cpu()) for r in readings], tagset) for readings in sentences]
     # where every word is most likely outside, the best path is outside, too
     order = sorted((i for i, mean in enumerate(means) if mean.argmax(1).any()), key=lambda i: -len(means[i]))
     found: dict[int, list[_Scored]] = {}
     for rows in (order[at : at + 64] for at in range(0, len(order), 64)):
-        for row, reading in zip(rows, _decoded([means[i] for i in rows], tagset), strict=True):
+        for row, reading in zip(rows, decoded([means[i] for i in rows], tagset), strict=True):
             found[row] = [(span, reading.chance(span)) for span in reading.spans]
     return (found.get(i, []) for i in range(len(means)))
 
 
-def _averaged(readings: Sequence[Reading], tagset: TagSet) -> Tensor:
-    """``[words, tags]``, summing to 1: the means over the heads that know a tag, and what is left for the outside."""
+def averaged(
+    parts: Sequence[tuple[Sequence[str], Tensor]], tagset: TagSet, weights: Sequence[float] | None = None
+) -> Tensor:
+    """The mean tag probabilities of one sentence over those that know a tag, and what is left for the outside.
+
+    Args:
+        parts: of each voter the names of its tags and their probabilities, ``[words, tags]``.
+        tagset: whose tags are averaged.
+        weights: of the voters, none negative; all 1 by default.
+
+    Returns:
+        ``[words, tags]``, summing to 1.
+    """
     names = {name: row for row, name in enumerate(tagset.names) if row}
-    total = torch.zeros(len(readings[0].path), len(names) + 1, dtype=torch.float64)
+    total = torch.zeros(len(parts[0][1]), len(names) + 1, dtype=torch.float64)
     able = torch.zeros(len(names) + 1, dtype=torch.float64)
-    for reading in readings:
-        pairs = [(names[name], row) for row, name in enumerate(reading.tagset.names) if name in names]
+    for (known, marginals), weight in zip(parts, weights or [1.0] * len(parts), strict=True):
+        pairs = [(names[name], row) for row, name in enumerate(known) if name in names]
         ours, theirs = [one for one, _ in pairs], [other for _, other in pairs]
-        total[:, ours] += reading.marginals.cpu()[:, theirs]
-        able[ours] += 1
-    total /= able.clamp(min=1)
+        total[:, ours] += weight * marginals[:, theirs]
+        able[ours] += weight
+    total /= able.where(able > 0, 1.0)
     total[:, 0] = (1 - total.sum(1)).clamp(min=0)
     return total / total.sum(1, keepdim=True)
 
 
-def _decoded(means: Sequence[Tensor], tagset: TagSet) -> list[Reading]:
-    """The best legal path of each sentence, longest first, words being independent of each other otherwise."""
+@torch.no_grad()
+def decoded(means: Sequence[Tensor], tagset: TagSet) -> list[Reading]:
+    """The best legal path of each sentence, longest first, words being independent of each other otherwise.
+
+    Args:
+        means: ``[words, tags]`` tag probabilities of each sentence, summing to 1.
+        tagset: of the tags.
+    """
     crf = CRF(*tagging.legal(tagset.names, tagset.scheme)).double()
     crf.transition.zero_()
     lengths = torch.tensor([len(mean) for mean in means])
