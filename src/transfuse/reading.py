@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, cached_property
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -133,6 +133,25 @@ class Reading:
         seen = tags[max(0, window.start - first) : window.end - first]
         closed_by = None if last >= window.end else _closing(self.tagset)[seen[-1]]
         return Seen(window, max(0, first - window.start), seen, closed_by)
+
+    def candidates(self, least: float) -> dict[Span, float]:
+        """The head's mentions and all other spans that are at least so probable, with their `chance`.
+
+        A span is never more probable than that each word of it has a tag of the label, that its first word has a tag
+        with which a mention begins, or its last one with which it ends: only what passes these three is looked at.
+        """
+        found = {span: self.chance(span) for span in self.spans}
+        marginals = self.marginals.cpu()
+        for label in self.tagset.labels:
+            alone, long = _tags(self.tagset, 1, label), _tags(self.tagset, 3, label)
+            tags = ({*alone, *long}, {alone[0], long[0]}, {alone[-1], long[-1]})
+            inside, opens, closes = ((marginals[:, sorted(some)].sum(1) >= least).tolist() for some in tags)
+            for first in (i for i, open_ in enumerate(opens) if open_):
+                ends = takewhile(inside.__getitem__, range(first, len(inside)))
+                for span in ((first, last + 1, label) for last in ends if closes[last]):
+                    if span not in found and (chance := self.chance(span)) >= least:
+                        found[span] = chance
+        return found
 
     @property
     def marginals(self) -> Tensor:
