@@ -8,6 +8,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from transfuse import tags as tagging
 from transfuse.losses import Losses
 from transfuse.text import BundleError, Document, Entity
@@ -150,6 +153,17 @@ class LinearModel:
         self._tagger = pycrfsuite.Tagger()
         self._tagger.open_inmemory(model)
 
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The tags that it learned, in the order of `marginals`."""
+        return tuple(self._tagger.labels())
+
+    def marginals(self, rows: Any) -> NDArray[np.float64]:
+        """``[words, tags]`` probability of each tag in a sentence; ``rows`` as in `entities`."""
+        self._tagger.set(rows)
+        tags = self.tags
+        return np.array([[self._tagger.marginal(tag, i) for tag in tags] for i in range(len(rows))])
+
     def entities(self, offsets: Sequence[tuple[int, int]], rows: Any, *, confidence: bool) -> Iterator[Entity]:
         """The entities of a sentence.
 
@@ -191,6 +205,15 @@ class LinearTagger:
     def labels(self) -> tuple[str, ...]:
         """The labels that may come out."""
         return self._model.labels
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The tags of `marginals`."""
+        return self._model.tags
+
+    def marginals(self, sentences: Sequence[Sequence[str]]) -> list[NDArray[np.float64]]:
+        """``[words, tags]`` probability of each tag in each of some sentences, given as words."""
+        return [self._model.marginals(features(forms)) for forms in sentences]
 
     def tag(self, documents: Iterable[Document], *, confidence: bool = False) -> Iterator[Document]:
         """The documents with the entities found; streams.

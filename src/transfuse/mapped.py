@@ -73,6 +73,17 @@ class MappedTagger:
         """The labels that may come out."""
         return self._model.labels
 
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The tags of `marginals`."""
+        return self._model.tags
+
+    def marginals(self, sentences: Sequence[Sequence[str]]) -> list[NDArray[np.float64]]:
+        """``[words, tags]`` probability of each tag in each of some sentences, given as words."""
+        import pycrfsuite
+
+        return [self._model.marginals(pycrfsuite.ItemSequence(row)) for row in self._reader.attributes(sentences)]
+
     def tag(self, documents: Iterable[Document], *, confidence: bool = False) -> Iterator[Document]:
         """The documents with the entities found; streams.
 
