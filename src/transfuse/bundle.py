@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Protocol, Self, cast
 
 from transfuse.files import write_beside
-from transfuse.text import BundleError, Tagger
+from transfuse.text import BundleError, ConfigError, DataError, Tagger
 
-__all__ = ["VERSION", "describe", "load", "save"]
+__all__ = ["VERSION", "describe", "load", "locate", "save"]
 
 VERSION = 1
 """Of the folder's format. Another version is refused, never guessed at."""
@@ -95,6 +95,21 @@ def load(folder: Path) -> Tagger:
     module, name = _KINDS[data["kind"]]
     kind: type[_Kind] = getattr(importlib.import_module(module), name)
     return kind.load(folder, data["config"])
+
+
+def locate(place: Path) -> Path:
+    """The bundle that a user named, by itself or by the run folder that it lies in.
+
+    Raises:
+        DataError: there is no such folder.
+        ConfigError: the run is not finished.
+    """
+    folder = place / "bundle" if (place / "bundle").is_dir() else place
+    if not folder.is_dir():
+        raise DataError("no such run or bundle", path=str(place))
+    if folder == place and (place / "recipe.toml").exists():
+        raise ConfigError(f"{place}: the run is not finished: give its command again")
+    return folder
 
 
 def describe(folder: Path) -> dict[str, Any]:

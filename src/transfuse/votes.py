@@ -18,7 +18,7 @@ from transfuse.reading import Piece, Reader, Reading, Window, chunks, pieces
 from transfuse.tags import Span
 from transfuse.text import BundleError, Document, Entity
 
-__all__ = ["Rule", "VoteTagger", "averaged", "decoded"]
+__all__ = ["Rule", "VoteTagger", "averaged", "best_spans"]
 
 Rule = Literal["majority", "mean"]
 """majority: relative majority on spans, see `transfuse.ballots.elect`; mean: the best legal path under the mean of all
@@ -121,27 +121,38 @@ class VoteTagger:
             found.append(Ballot([span for span in reading.spans if span[2] in labels], labels, reading.chance))
         return found
 
-    def _majority(self, sentences: Iterable[Sequence[Reading]], scores: bool) -> Iterator[list[_Scored]]:
+    def _majority(self, sentences: Iterable[Sequence[Reading]], scores: bool) -> Iterator[list[Scored]]:
         for readings in sentences:
             elected = elect(self._ballots(readings), scores=scores)
             yield [(one.span, one.score) for one in elected]
 
 
-_Scored = tuple[Span, float | None]
+Scored = tuple[Span, float | None]
+"""A mention and its probability, None where nobody asked for it."""
 
 
-@torch.no_grad()
-def _mean(sentences: Sequence[Sequence[Reading]], labels: Sequence[str]) -> Iterator[list[_Scored]]:
+def _mean(sentences: Sequence[Sequence[Reading]], labels: Sequence[str]) -> Iterator[list[Scored]]:
     """The mentions of each sentence under the mean of the heads' tag probabilities."""
     if not sentences:
         return iter(())
     tagset = TagSet(tuple(labels), sentences[0][0].tagset.scheme)
     means = [averaged([(r.tagset.names, r.marginals.cpu()) for r in readings], tagset) for readings in sentences]
+    return best_spans(means, tagset)
+
+
+@torch.no_grad()
+def best_spans(means: Sequence[Tensor], tagset: TagSet) -> Iterator[list[Scored]]:
+    """The mentions on the best legal path of each sentence, words being independent of each other otherwise.
+
+    Args:
+        means: ``[words, tags]`` tag probabilities of each sentence, summing to 1.
+        tagset: of the tags.
+    """
     # where every word is most likely outside, the best path is outside, too
     order = sorted((i for i, mean in enumerate(means) if mean.argmax(1).any()), key=lambda i: -len(means[i]))
-    found: dict[int, list[_Scored]] = {}
+    found: dict[int, list[Scored]] = {}
     for rows in (order[at : at + 64] for at in range(0, len(order), 64)):
-        for row, reading in zip(rows, decoded([means[i] for i in rows], tagset), strict=True):
+        for row, reading in zip(rows, _decoded([means[i] for i in rows], tagset), strict=True):
             found[row] = [(span, reading.chance(span)) for span in reading.spans]
     return (found.get(i, []) for i in range(len(means)))
 
@@ -172,14 +183,8 @@ def averaged(
     return total / total.sum(1, keepdim=True)
 
 
-@torch.no_grad()
-def decoded(means: Sequence[Tensor], tagset: TagSet) -> list[Reading]:
-    """The best legal path of each sentence, longest first, words being independent of each other otherwise.
-
-    Args:
-        means: ``[words, tags]`` tag probabilities of each sentence, summing to 1.
-        tagset: of the tags.
-    """
+def _decoded(means: Sequence[Tensor], tagset: TagSet) -> list[Reading]:
+    """See `best_spans`; longest sentence first."""
     crf = CRF(*tagging.legal(tagset.names, tagset.scheme)).double()
     crf.transition.zero_()
     lengths = torch.tensor([len(mean) for mean in means])

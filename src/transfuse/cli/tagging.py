@@ -12,7 +12,7 @@ import typer
 
 from transfuse.cli.console import count, epilog, note, use_threads, watching
 from transfuse.cli.documents import FROM, guard_inputs, open_input, output_format, target_of
-from transfuse.text import ConfigError, DataError, Document
+from transfuse.text import DataError, Document
 
 __all__ = ["register", "tag"]
 
@@ -55,13 +55,10 @@ def tag(
     missing = [spec for spec in inputs if spec != "-" and ":" not in spec and not Path(spec).exists()]
     if missing:
         raise DataError("no such file or folder", path=missing[0])
-    folder = model / "bundle" if (model / "bundle").is_dir() else model
-    if not folder.is_dir():
-        raise DataError("no such run or bundle", path=str(model))
-    if folder == model and (model / "recipe.toml").exists():
-        raise ConfigError(f"{model}: the run is not finished: give its command again")
-    use_threads(threads)
     from transfuse import bundle, formats
+
+    folder = bundle.locate(model)
+    use_threads(threads)
     from transfuse.losses import Losses
 
     tagger: Any = bundle.load(folder)
