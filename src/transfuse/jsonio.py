@@ -13,6 +13,7 @@ __all__ = ["Record", "dump", "lines", "values"]
 
 T = TypeVar("T")
 _BLANK = re.compile(r"[ \t\r\n]*")
+_WHOLE = re.compile(r"\s*-?[0-9]{1,18}\s*")
 _NAMES = {str: "a string", int: "a whole number", float: "a number", list: "a list", dict: "an object"}
 
 
@@ -57,7 +58,7 @@ class Record:
             self.fail(f'{self.what} lacks "{key}"')
         if kind is float and type(value) is int:
             value = float(value)
-        if kind is int and isinstance(value, str) and value.strip().lstrip("-").isdecimal():
+        if kind is int and isinstance(value, str) and _WHOLE.fullmatch(value):
             value = int(value)
         if not isinstance(value, kind) or isinstance(value, bool):
             self.fail(f'"{key}" of {self.what} is {_NAMES[kind]}, not {json.dumps(value)[:40]}')
@@ -70,14 +71,18 @@ class Record:
     def name(self, key: str, default: str) -> str:
         """An identifier: a string or a whole number."""
         value = self.value.get(key)
-        return default if value is None or value == "" else str(value)
+        if value is None or value == "":
+            return default
+        if not isinstance(value, str | int) or isinstance(value, bool):
+            self.fail(f'"{key}" of {self.what} is a string or a whole number, not {json.dumps(value)[:40]}')
+        return str(value)
 
 
 def lines(source: Source) -> Iterator[Record]:
     """One object a line; empty lines are passed over. Streams.
 
     Raises:
-        DataError: a line that is no JSON, or no object.
+        DataError: a line that is no JSON, or no object, or nested too deeply, or holds a number of thousands of digits.
     """
     for number, line in source.lines():
         if line and not line.isspace():
@@ -85,8 +90,8 @@ def lines(source: Source) -> Iterator[Record]:
                 value = json.loads(line)
             except json.JSONDecodeError as fault:
                 raise source.error(f"not JSON at character {fault.pos + 1}: {fault.msg}", number) from None
-            except RecursionError:
-                raise source.error("JSON that is nested too deeply", number) from None
+            except (RecursionError, ValueError) as fault:
+                raise source.error(_too_much(fault), number) from None
             yield Record(source, number, value)
 
 
@@ -107,6 +112,11 @@ def values(source: Source, inside: str = "") -> Iterator[Record]:
             yield from reader.members(inside)
         else:
             yield reader.record()
+
+
+def _too_much(fault: Exception) -> str:
+    """What Python's parser gives up on, though it is JSON."""
+    return "JSON that is nested too deeply" if isinstance(fault, RecursionError) else "a number of too many digits"
 
 
 class _Reader:
@@ -139,8 +149,8 @@ class _Reader:
             value, self._place = self._decoder.raw_decode(self._text, self._place)
         except json.JSONDecodeError as fault:
             raise self._source.error(f"not JSON: {fault.msg} (column {fault.colno})", fault.lineno) from None
-        except RecursionError:
-            raise self._source.error("JSON that is nested too deeply", line) from None
+        except (RecursionError, ValueError) as fault:
+            raise self._source.error(_too_much(fault), line) from None
         return line, value
 
     def record(self) -> Record:

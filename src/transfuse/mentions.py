@@ -30,6 +30,9 @@ UNITS: dict[str, tuple[Callable[[str], bool], Callable[[str], int]]] = {
 }
 """For each unit: whether it differs from code points in a text, and how many units a character takes."""
 
+_WIDEST = 1_000_000
+"""Characters between two passages; blanks take their place, and more of them are a mistake."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
@@ -144,12 +147,10 @@ class Builder:
         for start, end in (span for mark in marks for span in mark.spans):
             if not 0 <= start < end:
                 raise self._error(name, f"a mention from {start} to {end}", _line(marks, start, end) or line)
+        self._refuse_gaps(name, pieces, line)
         layout, marks = self._convert(name, pieces, marks)
-        if not layout.text.isascii():
-            try:
-                layout.text.encode()
-            except UnicodeEncodeError:
-                raise self._error(name, "half a surrogate pair is no text", line) from None
+        if not (_is_text(layout.text) and _is_text(name)):
+            raise self._error(repr(name)[1:-1], "half a surrogate pair is no text", line)
         entities = list(self._entities(name, layout.text, marks))
         for start, end in unknown:
             if not 0 <= start < end <= len(layout.text):
@@ -158,6 +159,15 @@ class Builder:
 
     def _error(self, name: str, message: str, line: int) -> DataError:
         return DataError(f"document {name}: {message}", path=self._path, line=line)
+
+    def _refuse_gaps(self, name: str, pieces: Sequence[Piece], line: int) -> None:
+        reached = 0
+        for piece in pieces:
+            if piece.offset - reached > _WIDEST:
+                raise self._error(
+                    name, f"a passage at offset {piece.offset}, where its text has come to {reached}", line
+                )
+            reached = max(reached, piece.offset + len(piece.text))
 
     def _unique(self, identifier: str, line: int) -> str:
         count = self._ids[identifier] = self._ids.get(identifier, 0) + 1
@@ -223,6 +233,8 @@ class Builder:
                 continue
             if not mark.label:
                 raise self._error(name, f"the mention at {_offsets(mark)} has no label", mark.line)
+            if not _is_text(mark.label):
+                raise self._error(name, "half a surrogate pair is no label", mark.line)
             if mark.score is not None and not 0 <= mark.score <= 1:
                 raise self._error(name, f"a score lies between 0 and 1, not at {mark.score}", mark.line)
             entity = Entity(*span, mark.label, mark.score)
@@ -253,6 +265,14 @@ class Builder:
         if action == "dropped":
             return None
         return merged[0] if action == "snapped" else (merged[0][0], max(end for _, end in merged))
+
+
+def _is_text(text: str) -> bool:
+    """Whether it can be written: half a surrogate pair cannot."""
+    try:
+        return text.isascii() or bool(text.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def _line(marks: Sequence[Mark], start: int, end: int) -> int:

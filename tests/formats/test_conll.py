@@ -84,7 +84,7 @@ def test_illegal_tags_follow_the_policy_and_are_counted_with_their_line(policy: 
 
 
 def test_illegal_tags_may_raise() -> None:
-    with pytest.raises(DataError, match=r"^<handle>:3: illegal BIO tags at word 2"):
+    with pytest.raises(DataError, match=r"^<handle>:4: illegal BIO tags at word 2"):
         _read("a B-X\n\nb O\nc I-X\n", policy="raise", scheme="BIO")
 
 

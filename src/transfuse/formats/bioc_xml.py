@@ -103,7 +103,7 @@ class _Reader:
         return self._number(part, part.findtext("offset"), f"offset of a <{part.tag}>")
 
     def _number(self, element: Any, value: str | None, what: str) -> int:
-        if value is None or not re.fullmatch(r"\s*[0-9]+\s*", value):
+        if value is None or not re.fullmatch(r"\s*[0-9]{1,18}\s*", value):
             raise self._source.error(f"the {what} is a whole number, not {value!r}", element.sourceline)
         return int(value)
 

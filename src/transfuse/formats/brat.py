@@ -21,7 +21,7 @@ __all__ = ["KEEPS", "SUFFIXES", "claims", "read", "sniff", "write"]
 SUFFIXES = (".ann",)
 KEEPS: frozenset[str] = frozenset()
 
-_MENTION = re.compile(r"(?P<label>[^ \t]+) (?P<spans>\d+ \d+(?:;\d+ \d+)*)")
+_MENTION = re.compile(r"(?P<label>[^ \t]+) (?P<spans>\d{1,18} \d{1,18}(?:;\d{1,18} \d{1,18})*)")
 _OTHER = {
     "R": "relation",
     "*": "relation",

@@ -17,7 +17,7 @@ import regex
 
 from transfuse.files import Source, Writer
 from transfuse.losses import Losses
-from transfuse.tags import decode, encode
+from transfuse.tags import decode, encode, faults
 from transfuse.text import DataError, Document, Entity
 from transfuse.words import align, flatten, sentences, words
 
@@ -50,7 +50,7 @@ def sniff(head: str) -> bool:
 
 @dataclass
 class _Sentence:
-    line: int = 0
+    lines: list[int] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
     tags: list[str] = field(default_factory=list)
 
@@ -182,7 +182,7 @@ def _sentences(cut: _Cutter, docstart: str, losses: Losses) -> Iterator[_Sentenc
                 raise cut.source.error("a token of a mention is empty", number)
             losses.add("skipped", "empty token", line=number)
             continue
-        sentence.line = sentence.line or number
+        sentence.lines.append(number)
         sentence.tokens.append(token)
         sentence.tags.append(tag)
     if sentence.tokens:
@@ -214,15 +214,15 @@ def _clean(sentence: _Sentence, losses: Losses, outside: str, positions: bool, p
     """Undo what a corpus added to its tokens and tags."""
     if pseudo and sentence.tokens and _PSEUDO.fullmatch(sentence.tokens[0]):
         last = len(sentence.tokens) - (_PSEUDO.fullmatch(sentence.tokens[-1]) is not None)
-        losses.add("skipped", "pseudo tokens round a sentence", detail=sentence.tokens[0], line=sentence.line)
-        sentence.tokens, sentence.tags = sentence.tokens[1:last], sentence.tags[1:last]
-        sentence.line += 1
+        losses.add("skipped", "pseudo tokens round a sentence", detail=sentence.tokens[0], line=sentence.lines[0])
+        for column in (sentence.lines, sentence.tokens, sentence.tags):
+            column[:] = column[1:last]
     if positions:
         sentence.tokens = [match[1] if (match := _POSITION.fullmatch(token)) else token for token in sentence.tokens]
     for place, tag in enumerate(sentence.tags):
         several = _SEVERAL.fullmatch(tag)
         if several:
-            losses.add("altered", "several labels in one cell", detail=tag, line=sentence.line + place)
+            losses.add("altered", "several labels in one cell", detail=tag, line=sentence.lines[place])
             tag = several[1]
         if tag == outside:
             tag = "O"
@@ -236,9 +236,9 @@ def _entities(
     try:
         spans = decode(sentence.tags, scheme, policy, found)
     except DataError as fault:
-        raise source.error(f"{fault.message} (sentence that begins here)", sentence.line) from None
+        raise source.error(fault.message, sentence.lines[_fault(sentence.tags, scheme)]) from None
     for loss in found:
-        losses.add(loss.action, loss.reason, detail=loss.detail, line=sentence.line)
+        losses.add(loss.action, loss.reason, detail=loss.detail, line=sentence.lines[0])
     if not spans:
         return
     starts = [base]
@@ -246,6 +246,16 @@ def _entities(
         starts.append(starts[-1] + len(token) + len(glue))
     for first, last, label in spans:
         yield Entity(starts[first], starts[last] - len(glue), label)
+
+
+def _fault(tags: list[str], scheme: str) -> int:
+    """Which tag is the first that is none of the scheme's, or else stands where it may not."""
+    for place, tag in enumerate(tags):
+        try:
+            faults([tag], scheme)
+        except DataError:
+            return place
+    return faults(tags, scheme)[0][0]
 
 
 def write(

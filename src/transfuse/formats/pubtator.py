@@ -22,6 +22,7 @@ KEEPS: frozenset[str] = frozenset()
 
 _TEXT = re.compile(r"([^|\t]+)\|([ta])\|(.*)", re.DOTALL)
 _RELATION = re.compile(r"[A-Za-z][\w-]*")
+_OFFSET = re.compile(r"[0-9]{1,18}")
 
 
 def sniff(head: str) -> bool:
@@ -87,7 +88,7 @@ class _Block:
         if len(cells) >= 3 and _RELATION.fullmatch(cells[1]):
             losses.add("skipped", f"relation {cells[1]}", document=self.id, detail=text, line=line)
             return
-        if len(cells) < 5 or not (cells[1].isdecimal() and cells[2].isdecimal()):
+        if len(cells) < 5 or not (_OFFSET.fullmatch(cells[1]) and _OFFSET.fullmatch(cells[2])):
             raise source.error("not id, start, end, mention and type with a tab between each", line)
         span = (int(cells[1]), int(cells[2]))
         if span[0] >= span[1]:
