@@ -52,6 +52,6 @@ def describe(name: str) -> str:
 def _import(name: str) -> Any:
     if name not in names():
         close = get_close_matches(name, names(), 1)
-        hint = f"; did you mean {close[0]}?" if close else ""
-        raise ConfigError(f"unknown method {name!r}{hint} There are: {', '.join(names())}")
+        hint = f"did you mean {close[0]}? " if close else ""
+        raise ConfigError(f"unknown method {name!r}; {hint}there are: {', '.join(names())}")
     return importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
