@@ -177,6 +177,12 @@ def test_version(done):
         (["convert", "gold.jsonl", "gold.jsonl"], "gold.jsonl is an input"),
         (["convert", "jsonl:gold.jsonl", "./gold.jsonl"], "is an input"),
         (["convert", "gold.jsonl", "out.tsv", "--from", "conll[scheme=x]"], "scheme"),
+        (["convert", "gold.jsonl", "out.tsv", "--report", "none/r.json"], "none: no such folder"),
+        (["convert", "gold.jsonl", "out.tsv", "--report", "gold.jsonl"], "gold.jsonl is an input"),
+        (["convert", "gold.jsonl", "out.tsv", "--report", "./out.tsv"], "out.tsv is the output"),
+        (["convert", "gold.jsonl", "out.tsv", "--report", "."], "is a folder"),
+        (["train", "--target", TARGET, "--method", "crfsuite", "--out", "gold.jsonl"], "cannot be a run folder"),
+        (["train", "--target", TARGET, "--method", "crfsuite", "--out", "."], "holds files and no run"),
         (["score", "gold.jsonl", "broken.jsonl"], "broken.jsonl:2: "),
         (["score", "gold.jsonl", "other.jsonl"], "the prediction lacks"),
         (["score", "gold.jsonl", "found.jsonl", "--kind", "lenient"], "'lenient'"),
@@ -314,6 +320,22 @@ def test_score_warns_in_one_line_where_no_label_is_shared(here):
     assert process.returncode == 0
     assert err.startswith(b"warning: gold (")
     assert err.count(b"\n") == 1
+
+
+def test_score_pairs_documents_without_ids_by_their_order(call, here):
+    text = '{{"id": "{}", "text": "a b", "entities": [{{"start": 0, "end": 1, "label": "{}"}}]}}\n'
+    (here / "named.jsonl").write_text(text.format("x", "A") + text.format("y", "B"))
+    for name, tags in (("gold.tsv", "AB"), ("found.tsv", "AA")):
+        (here / name).write_text("".join(f"a\tB-{tag}\nb\tO\n\n" for tag in tags))
+    for gold in ("named.jsonl", "gold.tsv"):
+        status, out, err = call("score", gold, "found.tsv", "--json")
+        assert (status, json.loads(out)["kinds"]["strict"]["micro"]["tp"]) == (0, 1)
+        assert err == "found.tsv: documents without ids of their own are paired with gold by their order\n"
+    (here / "found.tsv").write_text("a\tB-A\nc\tO\n\na\tO\nb\tO\n\n")
+    status, _, err = call("score", "named.jsonl", "found.tsv")
+    assert status == 2 and "document x: the texts of gold and prediction differ from character 2 on" in err
+    (here / "other.jsonl").write_text(text.format("z", "A") + text.format("y", "B"))
+    assert call("score", "named.jsonl", "other.jsonl")[0] == 2, "ids of their own have to be the same"
 
 
 # Corpora and methods

@@ -29,7 +29,7 @@ DATA = {"target": "demo-cardiology"}
         ({"data": DATA, "method": {"name": "retrain", "frozen": ["lstms"]}}, "no such layer group: lstms"),
         ({"data": DATA, "run": {"seed": -1}}, r"run\.seed is a whole number from 0"),
         ({"data": DATA, "run": {"seeds": 1}}, r"unknown key run\.seeds"),
-        ({"date": DATA}, r"data\.target: Field required|unknown key date"),
+        ({"date": DATA}, r"data\.target: Field required$|unknown key date"),
         ({"data": DATA, "method": {"vectors": {"kind": "file"}}}, "needs a path"),
     ],
 )
@@ -92,3 +92,17 @@ def test_a_finished_run_is_not_run_again_and_a_folder_holds_one(tmp_path: Path) 
     assert not (tmp_path / "run" / "checkpoint").exists()
     with pytest.raises(ConfigError, match="holds the run of another recipe"):
         run_recipe(make_recipe({**table, "run": {"seed": 1}}), tmp_path / "run")
+
+
+def test_a_run_is_not_poured_over_other_files(tmp_path: Path) -> None:
+    recipe = make_recipe({"data": {**DATA, "share": 0.2}, "method": {"name": "crfsuite", "iterations": 10}})
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "train.jsonl").write_text("")
+    with pytest.raises(ConfigError, match="holds files and no run"):
+        run_recipe(recipe, tmp_path / "notes")
+    with pytest.raises(DataError, match=r"train\.jsonl: cannot be a run folder"):
+        run_recipe(recipe, tmp_path / "notes" / "train.jsonl")
+    assert [path.name for path in tmp_path.rglob("*")] == ["notes", "train.jsonl"]
+    (tmp_path / "killed").mkdir()
+    (tmp_path / "killed" / ".recipe.toml.7.part").write_text("[da")
+    assert set(run_recipe(recipe, tmp_path / "killed")) == {"dev", "test"}

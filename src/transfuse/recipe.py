@@ -246,7 +246,8 @@ def from_table(kind: type[T], table: Any, path: str) -> T:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join([path, *(str(part) for part in first["loc"] if part not in _KINDS)])
-        raise ConfigError(f"{where}: {first['msg']}, not {first['input']!r}") from error
+        given = "" if first["type"] == "missing" else f", not {first['input']!r}"
+        raise ConfigError(f"{where}: {first['msg']}{given}") from error
 
 
 def _refuse_strangers(kind: type[Any], table: Mapping[str, Any], path: str) -> None:
@@ -290,13 +291,15 @@ def run_recipe(
         The content of ``scores.json``.
 
     Raises:
-        ConfigError: the folder holds another recipe's run.
+        ConfigError: the folder holds another recipe's run, or files that are of no run.
         DataError: a corpus cannot be read.
     """
     resolved = tomli_w.dumps(recipe.to_dict())
     known = folder / "recipe.toml"
     if known.exists() and known.read_text(encoding="utf-8") != resolved:
         raise ConfigError(f"{folder} holds the run of another recipe: choose another --out, or delete it")
+    if not known.exists() and folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir()):
+        raise ConfigError(f"{folder} holds files and no run: choose another --out")
     if (folder / "done").exists():
         return read_scores(folder)
     task, facts = build_task(recipe.data, seed=recipe.seed)  # first: a mistake in it leaves no folder behind

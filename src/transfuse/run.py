@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from transfuse.files import write_beside
+from transfuse.text import DataError
 
 __all__ = ["Run", "Stage", "environment"]
 
@@ -82,6 +83,9 @@ class Run:
         device: torch device.
         checkpoint_seconds: how often a stage saves its state between epochs; it changes no number.
         watch: called with a line of text and the share done; None to be silent.
+
+    Raises:
+        DataError: the folder cannot be made.
     """
 
     folder: Path
@@ -91,7 +95,10 @@ class Run:
     watch: Any = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as fault:
+            raise DataError(f"cannot be a run folder: {fault.strerror}", path=str(self.folder)) from None
 
     @property
     def done(self) -> bool:

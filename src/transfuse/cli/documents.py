@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any
@@ -11,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 import typer
 
 from transfuse.cli.console import count, epilog, note, percent, print_json, show_table
-from transfuse.text import ConfigError, Document
+from transfuse.text import ConfigError, DataError, Document
 
 if TYPE_CHECKING:
     from transfuse.losses import Losses
@@ -114,6 +115,8 @@ def convert(
     from transfuse.losses import Losses
 
     guard_inputs(output, [source])
+    if report:
+        _guard_report(report, source, output)
     named = output_format(output, to_format)
     losses, totals = Losses(), {"document": 0, "entity": 0}
     documents: Iterable[Document] = open_input(source, from_format, losses)
@@ -132,6 +135,17 @@ def convert(
     note(", ".join(count(number, noun) for noun, number in totals.items()))
     for reason, number in losses.counts.items():
         note(f"{number:>8,}  {reason}")
+
+
+def _guard_report(report: Path, source: str, output: str) -> None:
+    """Refuse, before anything is written, a report that could not be or would take the place of input or output."""
+    guard_inputs(str(report), [source])
+    if output != "-" and report.resolve() == Path(output).resolve():
+        raise ConfigError(f"{report} is the output: name another file for the report")
+    if not report.parent.is_dir():
+        raise DataError("no such folder", path=str(report.parent))
+    if report.is_dir():
+        raise DataError("is a folder: name a file for the report", path=str(report))
 
 
 def _write_report(path: Path, losses: Losses) -> None:
@@ -161,7 +175,8 @@ def score(
     """Score a prediction, in all kinds side by side, with 95 % bootstrap intervals over documents.
 
     strict: same start, end and type. relaxed: same type, overlapping, one to one. relaxed-set: as the CCKS task prints
-    it. left, right: same type and that boundary. span: same boundaries, any type. conlleval: on words.
+    it. left, right: same type and that boundary. span: same boundaries, any type. conlleval: on words. Documents of
+    files without ids, as CoNLL, are paired by their order.
     """
     from transfuse.score import KINDS
     from transfuse.score import score as count_scores
@@ -170,11 +185,11 @@ def score(
     if kind not in KINDS:
         raise ConfigError(f"unknown kind of score: {kind!r}; choose one of {', '.join(KINDS)}")
     truth = _documents(gold, from_format, labels)
-    ours = count_scores(truth, _documents(predicted, from_format, labels))
+    ours = count_scores(*_paired(truth, _documents(predicted, from_format, labels), predicted))
     intervals = _intervals(ours, kind, bootstrap, seed)
     test = None
     if against:
-        theirs = count_scores(truth, _documents(against, from_format, labels))
+        theirs = count_scores(*_paired(truth, _documents(against, from_format, labels), against))
         test = compare(ours, theirs, kind=kind, resamples=bootstrap, seed=seed)
     if as_json:
         data = {"documents": len(ours.documents), "kind": kind, "kinds": ours.to_dict()}
@@ -198,6 +213,22 @@ def _documents(spec: str, format: str, labels: Path | None) -> list[Document]:
     for reason, number in losses.counts.items():
         note(f"{spec}: {number:,} {reason}")
     return found
+
+
+def _paired(gold: list[Document], found: list[Document], spec: str) -> tuple[list[Document], list[Document]]:
+    """Gold and prediction with the same ids, by order where a file (as CoNLL) has no ids and lent them its own name."""
+    if len(gold) != len(found) or {d.id for d in gold} == {d.id for d in found}:
+        return gold, found
+    if not (_is_unnamed(gold) or _is_unnamed(found)):
+        return gold, found
+    note(f"{spec}: documents without ids of their own are paired with gold by their order")
+    return gold, [replace(guess, id=truth.id) for truth, guess in zip(gold, found, strict=True)]
+
+
+def _is_unnamed(documents: list[Document]) -> bool:
+    """Whether ids are those that readers give: the file's name and a running number."""
+    stem = documents[0].id.removesuffix("/1") if documents else ""
+    return all(document.id == f"{stem}/{number}" for number, document in enumerate(documents, 1))
 
 
 def _intervals(scores: Scores, kind: str, resamples: int, seed: int) -> dict[str, Interval]:

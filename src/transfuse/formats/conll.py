@@ -215,8 +215,8 @@ def _clean(sentence: _Sentence, losses: Losses, outside: str, positions: bool, p
     if pseudo and sentence.tokens and _PSEUDO.fullmatch(sentence.tokens[0]):
         last = len(sentence.tokens) - (_PSEUDO.fullmatch(sentence.tokens[-1]) is not None)
         losses.add("skipped", "pseudo tokens round a sentence", detail=sentence.tokens[0], line=sentence.lines[0])
-        for column in (sentence.lines, sentence.tokens, sentence.tags):
-            column[:] = column[1:last]
+        sentence.tokens, sentence.tags = sentence.tokens[1:last], sentence.tags[1:last]
+        sentence.lines = sentence.lines[1:last]
     if positions:
         sentence.tokens = [match[1] if (match := _POSITION.fullmatch(token)) else token for token in sentence.tokens]
     for place, tag in enumerate(sentence.tags):
