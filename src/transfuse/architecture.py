@@ -32,6 +32,7 @@ __all__ = [
     "TagSet",
     "TransformerEncoder",
     "layer_of",
+    "slices",
     "within",
 ]
 
@@ -66,6 +67,18 @@ def layer_of(parameter: str) -> str:
     if parameter.startswith("encoder."):
         raise ValueError(f"{parameter} belongs to no layer group")
     return "crf" if ".crf." in parameter else "projection"
+
+
+def slices(encoder: AnyEncoder) -> tuple[str, ...]:
+    """The layer groups of an encoder from below, between which it can be cut; the first holds the table of words."""
+    found = {layer_of(f"encoder.{name}") for name, _ in encoder.named_parameters()}
+    return tuple(sorted(found, key=_height))
+
+
+def _height(layer: str) -> tuple[bool, int]:
+    if layer in LAYERS:
+        return True, LAYERS.index(layer)
+    return False, int(layer.removeprefix("layer.")) if layer.startswith("layer.") else 0
 
 
 def within(layer: str, groups: Iterable[str]) -> bool:
@@ -255,8 +268,8 @@ class TransformerEncoder:
     def _around(self, model: nn.Module, pieces: Pieces) -> Transformer:
         window = min(self.window, encoders.positions(model))
         encoder = Transformer(model, pieces.marks(), window=window, dropout=self.dropout)
-        there = {layer_of(f"encoder.{name}") for name, _ in encoder.named_parameters()}
-        held = ["embedding", *(f"layer.{number}" for number in range(1, len(there)))][: self.frozen]
+        there = slices(encoder)
+        held = there[: self.frozen]
         if self.frozen > len(there):
             raise ConfigError(f"encoder.frozen = {self.frozen}: there are {len(there) - 1} layers and an embedding")
         for name, parameter in encoder.named_parameters():

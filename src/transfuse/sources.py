@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -35,11 +35,21 @@ from transfuse.text import ConfigError, Corpus, DataError, Task
 from transfuse.train import Training
 from transfuse.vocabulary import FormTable
 
-__all__ = ["Trained", "hand_over", "need_sources", "record_exposure", "train_sources"]
+__all__ = [
+    "Done",
+    "Trained",
+    "hand_over",
+    "identity",
+    "need_sources",
+    "record_exposure",
+    "train_once",
+    "train_sources",
+]
 
 _MADE_BY = (
     "architecture",
     "encoders",
+    "layered",
     "neural",
     "nn",
     "pieces",
@@ -48,6 +58,7 @@ _MADE_BY = (
     "supervised",
     "tags",
     "train",
+    "transfer",
     "vectors",
     "vocabulary",
     "words",
@@ -96,14 +107,17 @@ def train_sources(
     need_sources(task)
     encoding = new_encoding(task.sources, settings, task=task, run=run)
     domains = tuple(read_domain(encoding, c, stage=_stage(run, i, c)) for i, c in enumerate(task.sources, 1))
-    key = _key(encoding, task.sources, training, dropout, run.seed)
-    path = cache_folder() / "sources" / f"{key}.safetensors"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):
-        kept = path.exists()
-        if not kept:
-            _train(encoding, domains, training, dropout, run, path)
-    return _load(path, encoding, domains, run, kept=kept)
+    stages = [_stage(run, i, c) for i, c in enumerate(task.sources, 1)]
+    done = train_once(
+        encoding,
+        domains,
+        lambda: _train(encoding, domains, training, dropout, stages),
+        stages=stages,
+        known_by={"training": asdict(training), "dropout": dropout, "sources": [identity(c) for c in task.sources]},
+    )
+    for stage, domain, summary in zip(stages, domains, done.summaries, strict=True):
+        record_exposure(stage, domain, summary["sentences"])
+    return Trained(encoding, domains, done.scores)
 
 
 def need_sources(task: Task) -> None:
@@ -121,37 +135,86 @@ def _train(
     domains: Sequence[Domain],
     training: Training,
     dropout: float | None,
-    run: Run,
-    path: Path,
-) -> None:
+    stages: Sequence[Stage],
+) -> list[dict[str, Any]]:
     own = encoding.encoder.share
     set_dropout(encoding, own if dropout is None else dropout)
     done: list[dict[str, Any]] = []
-    for number, domain in enumerate(domains, 1):
-        if number > 1:
-            copy_head(domains[number - 2], domain, LAYERS)
-        done.append(train_domain(encoding, domain, training, stage=_stage(run, number, domain.corpus)))
+    for number, (domain, stage) in enumerate(zip(domains, stages, strict=True)):
+        if number:
+            copy_head(domains[number - 1], domain, LAYERS)
+        done.append(train_domain(encoding, domain, training, stage=stage))
     set_dropout(encoding, own)
-    facts = {"summaries": done, "scores": [domain.score(encoding) for domain in domains]}
-    tensors = {k: v.detach().cpu().contiguous() for k, v in _network(encoding, domains).state_dict().items()}
-    with write_beside(path) as fresh:
-        save_file(tensors, fresh, {"facts": json.dumps(facts)})
+    return done
 
 
-def _load(path: Path, encoding: Encoding, domains: tuple[Domain, ...], run: Run, *, kept: bool) -> Trained:
+@dataclass(frozen=True)
+class Done:
+    """What `train_once` did, or had done before.
+
+    Attributes:
+        summaries: of each stage, as `transfuse.train.fit` gives them.
+        scores: of each domain on its own development split with the last weights; None where it has none.
+    """
+
+    summaries: tuple[dict[str, Any], ...]
+    scores: tuple[float | None, ...]
+
+
+def train_once(
+    encoding: Encoding,
+    domains: Sequence[Domain],
+    train: Callable[[], list[dict[str, Any]]],
+    *,
+    stages: Sequence[Stage],
+    known_by: Mapping[str, Any],
+) -> Done:
+    """Train an encoder and the heads of domains, or take the weights that the same training left in the cache.
+
+    Args:
+        encoding: its encoder gets the weights.
+        domains: their heads do; each has one of its own.
+        train: does it, and gives a summary of each stage.
+        stages: of the training, for the record where the weights are taken from the cache.
+        known_by: what the weights depend on beside code, versions, vectors, architecture, seed and device.
+
+    Raises:
+        DataError: the kept weights are damaged.
+    """
+    run = stages[0].run
+    key = _key(encoding, known_by, run.seed)
+    path = cache_folder() / "sources" / f"{key}.safetensors"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    network = _network(encoding, domains)
+    with FileLock(path.with_suffix(".lock")):
+        kept = path.exists()
+        if not kept:
+            summaries = train()
+            told = {"summaries": summaries, "scores": [domain.score(encoding) for domain in domains]}
+            tensors = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
+            with write_beside(path) as fresh:
+                save_file(tensors, fresh, {"facts": json.dumps(told)})
+    facts = _load(path, network, run)
+    if kept:
+        for stage, domain, summary in zip(stages, domains, facts["summaries"], strict=True):
+            stage.record("trained", corpus=domain.corpus.name, kept=path.stem[:12], **summary)
+    return Done(tuple(facts["summaries"]), tuple(facts["scores"]))
+
+
+def _load(path: Path, network: nn.Module, run: Run) -> dict[str, Any]:
     try:
         with safe_open(path, "pt", device=run.device) as file:
-            facts = json.loads(file.metadata()["facts"])
+            facts: dict[str, Any] = json.loads(file.metadata()["facts"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        _network(encoding, domains).load_state_dict(tensors)
+        network.load_state_dict(tensors)
     except (SafetensorError, RuntimeError, KeyError, ValueError) as error:
         raise DataError("this model of a source is damaged: delete it and start again", path=str(path)) from error
-    for number, (domain, summary) in enumerate(zip(domains, facts["summaries"], strict=True), 1):
-        stage = _stage(run, number, domain.corpus)
-        if kept:
-            stage.record("trained", corpus=domain.corpus.name, kept=path.stem[:12], **summary)
-        record_exposure(stage, domain, summary["sentences"])
-    return Trained(encoding, domains, tuple(facts["scores"]))
+    return facts
+
+
+def identity(corpus: Corpus) -> list[Any]:
+    """What tells a corpus from others."""
+    return [corpus.name, corpus.labels, corpus.sha256]
 
 
 def record_exposure(stage: Stage, domain: Domain, sentences: int) -> None:
@@ -185,18 +248,17 @@ def _network(encoding: Encoding, domains: Sequence[Domain]) -> nn.ModuleDict:
     return nn.ModuleDict({"encoder": encoding.encoder, **heads})
 
 
-def _key(encoding: Encoding, sources: Sequence[Corpus], training: Training, dropout: float | None, seed: int) -> str:
+def _key(encoding: Encoding, known_by: Mapping[str, Any], seed: int) -> str:
     """Names what the weights depend on: code, versions, vectors, settings, corpora and seed."""
     parts = {
         "code": _code(),
         "torch": torch.__version__,
         **_origin(encoding),
         "architecture": asdict(encoding.architecture),
-        "training": asdict(training),
-        "dropout": dropout,
-        "sources": [[corpus.name, corpus.labels, corpus.sha256] for corpus in sources],
+        "layer_decay": encoding.layer_decay,
         "seed": seed,
         "device": encoding.encoder.device.type,
+        **known_by,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 

@@ -16,6 +16,7 @@ from transfuse.architecture import (
     TagSet,
     TransformerEncoder,
     layer_of,
+    slices,
     within,
 )
 from transfuse.losses import Losses
@@ -73,12 +74,14 @@ class Encoding:
         table: numbers the words that it reads.
         architecture: from which it was built.
         origin: of what is pre-trained, SHA-256 by name.
+        layer_decay: factor on the learning rate from each layer to the one below it; the highest has the full one.
     """
 
     encoder: AnyEncoder
     table: FormTable | PieceTable
     architecture: Architecture
     origin: Mapping[str, str] = field(default_factory=dict)
+    layer_decay: float = 1.0
 
     def tagset(self, labels: Sequence[str]) -> TagSet:
         """The tags of some labels in the architecture's scheme."""
@@ -101,7 +104,9 @@ class Encoding:
 
     def rate_of(self, layer: str) -> float:
         """Factor on the learning rate of a layer group."""
-        return self.architecture.encoder.rate_of(layer, self.encoder)
+        order = slices(self.encoder)
+        below = len(order) - 1 - order.index(layer) if layer in order else 0
+        return self.architecture.encoder.rate_of(layer, self.encoder) * self.layer_decay**below
 
     def extended(self, corpora: Sequence[Corpus], *, run: Run, layers: Sequence[str] | None = None) -> Encoding:
         """With rows for the words of more training splits; of the weights, those of some layer groups are kept.

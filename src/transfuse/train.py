@@ -7,24 +7,26 @@ checkpoints from which a killed run ends in the same weights, bit for bit.
 
 from __future__ import annotations
 
+import glob
 import json
 import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from transfuse.files import write_beside
 from transfuse.run import Stage
 from transfuse.text import ConfigError, TransfuseError
 
-__all__ = ["Feed", "Objective", "Training", "fit"]
+__all__ = ["Feed", "Objective", "Training", "fit", "last_epochs"]
 
 Objective = Callable[[Any], dict[str, Tensor]]
 """A batch in, weighted loss terms out; their sum is the loss."""
@@ -52,6 +54,8 @@ class Training:
         patience: epochs without a better development score before it stops; 0 for never.
         select: ``best`` keeps the epoch with the highest strict micro F1 on dev, ``last`` the last one. Without
             development data it is always the last.
+        last: with ``select = "last"``, how many epochs at the end give the mean of their weights; None for one.
+        epsilon: of ``adam``; None for the library's.
     """
 
     epochs: int = 8
@@ -67,12 +71,18 @@ class Training:
     average: float = 0.999
     patience: int = 0
     select: Literal["best", "last"] = "best"
+    last: int | None = None  # None, so that recipes of before have the hash that they had
+    epsilon: float | None = None
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch < 1 or self.words < 1:
             raise ConfigError("training: epochs, batch and words are at least 1")
         if not 0 <= self.average < 1:
             raise ConfigError("training.average lies in [0, 1)")
+        if self.last is not None and (self.select != "last" or not 2 <= self.last <= self.epochs):
+            raise ConfigError('training.last goes with select = "last", and is at least 2 and at most training.epochs')
+        if self.epsilon is not None and (self.optimizer != "adam" or self.epsilon <= 0):
+            raise ConfigError('training.epsilon goes with optimizer = "adam", and is above 0')
 
     def scale(self, done: float) -> float:
         """The factor on the rate when a share of all steps is done."""
@@ -145,6 +155,7 @@ class _Loop:
         self.average = [p.detach().clone() for p in self.parameters] if training.average else []
         self.chosen: list[Tensor] = []
         self.at = _Progress()
+        stage.checkpoint.parent.mkdir(exist_ok=True)
 
     def run(self, objective: Objective, feed: Feed, evaluate: Callable[[], float] | None) -> None:
         training, at = self.training, self.at
@@ -197,12 +208,15 @@ class _Loop:
         if self.average:
             self._load(self.average)
         score = None
-        if evaluate is not None and (training.select == "best" or training.patience or at.epoch + 1 == training.epochs):
+        near = at.epoch + (training.last or 1) >= training.epochs
+        if evaluate is not None and (training.select == "best" or training.patience or near):
             score = evaluate()
         if score is None or training.select == "last" or score > at.best:
             self.chosen = [p.detach().clone() for p in self.parameters]
             at.best_epoch = at.epoch
             at.best = at.best if score is None else score
+        if training.last:
+            self._keep_epoch(training.last)
         if raw:
             self._load(raw)
         losses = {name: round(value / max(steps, 1), 6) for name, value in at.terms.items()}
@@ -212,6 +226,28 @@ class _Loop:
         at.epoch, at.step, at.terms = at.epoch + 1, 0, {}
         patient = not training.patience or at.epoch - 1 - at.best_epoch < training.patience
         at.finished = at.epoch >= training.epochs or not patient
+        if at.finished and training.last:
+            self._average_epochs(evaluate)
+
+    def _keep_epoch(self, last: int) -> None:
+        """Write the weights beside the checkpoint; an epoch that a killed run does again writes the same."""
+        number = self.at.epoch + 1
+        names = {parameter: name for name, parameter in self.network.named_parameters()}
+        with write_beside(_epoch_file(self.stage, number)) as path:
+            save_file({names[p]: p.detach().cpu().contiguous() for p in self.parameters}, path)
+        _epoch_file(self.stage, number - last).unlink(missing_ok=True)
+
+    def _average_epochs(self, evaluate: Callable[[], float] | None) -> None:
+        """Choose the mean of the weights of the last epochs."""
+        kept = last_epochs(self.stage)
+        names = {parameter: name for name, parameter in self.network.named_parameters()}
+        self.chosen = [
+            torch.stack([weights[names[p]] for weights in kept]).mean(0).to(p.device) for p in self.parameters
+        ]
+        if evaluate is not None:
+            self._load(self.chosen)
+            self.at.best = evaluate()
+        self.stage.record("averaged", epochs=len(kept), dev_f1=self.at.best if evaluate else None)
 
     def _load(self, values: list[Tensor]) -> None:
         with torch.no_grad():
@@ -226,10 +262,15 @@ class _Loop:
             "dev_f1": at.best if at.best >= 0 else None,
             "cpu_seconds": round(at.cpu_seconds, 2),
             "sentences": at.sentences,
-            "selection": "highest strict micro F1 on dev"
-            if self.training.select == "best" and at.best >= 0
-            else "last epoch",
+            "selection": self._selection(),
         }
+
+    def _selection(self) -> str:
+        if self.training.last:
+            return f"mean of the weights of the last {min(self.training.last, self.at.epoch)} epochs"
+        return (
+            "highest strict micro F1 on dev" if self.training.select == "best" and self.at.best >= 0 else "last epoch"
+        )
 
     def save(self) -> None:
         """Write the whole state beside the old one and put it in its place."""
@@ -243,7 +284,6 @@ class _Loop:
         if torch.cuda.is_available():
             tensors["generator.cuda"] = torch.cuda.get_rng_state()
         tensors = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
-        self.stage.checkpoint.parent.mkdir(exist_ok=True)
         with write_beside(self.stage.checkpoint) as path:
             save_file(tensors, path, {"progress": json.dumps(asdict(self.at))})
 
@@ -285,10 +325,21 @@ class _Loop:
         return True
 
 
+def last_epochs(stage: Stage) -> list[dict[str, Tensor]]:
+    """The weights after each of the last epochs of a stage, by name, oldest first; see `Training.last`."""
+    pattern = f"{glob.escape(stage.name)}.epoch-*.safetensors"
+    return [load_file(path) for path in sorted(stage.checkpoint.parent.glob(pattern))]
+
+
+def _epoch_file(stage: Stage, number: int) -> Path:
+    return stage.checkpoint.with_name(f"{stage.name}.epoch-{max(number, 0):05d}.safetensors")
+
+
 def _optimizer(training: Training, groups: Iterable[dict[str, Any]]) -> torch.optim.Optimizer:
     groups = [{"factor": 1.0, **group} for group in groups]
     if training.optimizer == "adam":
-        return torch.optim.AdamW(groups, lr=training.rate, weight_decay=training.decay, fused=True)
+        eps = 1e-8 if training.epsilon is None else training.epsilon
+        return torch.optim.AdamW(groups, lr=training.rate, eps=eps, weight_decay=training.decay, fused=True)
     if training.optimizer == "adagrad":
         return torch.optim.Adagrad(groups, lr=training.rate, weight_decay=training.decay, foreach=True)
     return torch.optim.SGD(groups, lr=training.rate, weight_decay=training.decay, foreach=True)

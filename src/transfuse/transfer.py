@@ -47,6 +47,8 @@ __all__ = [
     "begin_afresh",
     "fit_together",
     "losses",
+    "pool",
+    "record_pool",
     "share_head",
     "source_batches",
     "start",
@@ -220,6 +222,24 @@ def share_head(begun: Start, *, run: Run, wrap: Callable[[Head, int], Head | Dom
         for d, seen in ((d, wrap(head, i) if wrap else head) for i, d in enumerate(domains))
     )
     return replace(begun, target=target, sources=tuple(sources))
+
+
+def pool(begun: Start) -> Domain:
+    """The target with the sentences of all corpora to learn from; they share a head, see `share_head`."""
+    return replace(begun.target, items=[item for d in (begun.target, *begun.sources) for item in d.items])
+
+
+def record_pool(begun: Start, sentences: int, *, stage: Stage) -> None:
+    """Record how much of each source was learned from.
+
+    Args:
+        begun: the corpora whose sentences were poured together.
+        sentences: of all corpora that were learned from.
+        stage: for the record.
+    """
+    size = sum(len(domain.items) for domain in (begun.target, *begun.sources))
+    for domain in begun.sources:
+        record_exposure(stage, domain, round(len(domain.items) * sentences / size))
 
 
 def fit_together(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from transfuse.run import Run
-from transfuse.sources import need_sources, record_exposure
+from transfuse.sources import need_sources
 from transfuse.supervised import Supervised, train_domain
 from transfuse.text import Tagger, Task
-from transfuse.transfer import begin_afresh, share_head
+from transfuse.transfer import begin_afresh, pool, record_pool, share_head
 
 __all__ = ["Pooled"]
 
@@ -26,8 +26,6 @@ class Pooled(Supervised):
         need_sources(task)
         stage = run.stage("target")
         begun = share_head(begin_afresh(task, self, run=run, unlabelled=True), run=run)
-        items = [item for domain in (begun.target, *begun.sources) for item in domain.items]
-        summary = train_domain(begun.encoding, replace(begun.target, items=items), self.training, stage=stage)
-        for domain in begun.sources:
-            record_exposure(stage, domain, round(len(domain.items) * summary["sentences"] / len(items)))
+        summary = train_domain(begun.encoding, pool(begun), self.training, stage=stage)
+        record_pool(begun, summary["sentences"], stage=stage)
         return begun.target.tagger(begun.encoding)

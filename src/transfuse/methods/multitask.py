@@ -1,0 +1,73 @@
+"""Share the encoder, keep a head for each corpus, and learn from one corpus a step, none before the others."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from transfuse.run import Run, Stage
+from transfuse.sources import need_sources, record_exposure
+from transfuse.supervised import Domain, Step, Supervised, head_loss, run_fit, target_batches
+from transfuse.text import ConfigError, Tagger, Task
+from transfuse.transfer import begin_afresh
+
+__all__ = ["Multitask"]
+
+
+@dataclass(frozen=True)
+class Multitask(Supervised):
+    """Settings; an epoch has as many steps as a pass over all corpora, or ``training.steps``.
+
+    Attributes:
+        mixing: a corpus gets steps in proportion to its batches to this power: at 1 each sentence is learned as often
+            as any other, at 0 each corpus.
+    """
+
+    mixing: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.mixing <= 1:
+            raise ConfigError(f"mixing lies in [0, 1], not at {self.mixing:g}")
+
+    def fit(self, task: Task, *, run: Run) -> Tagger:
+        """Learn all corpora; the epoch is chosen on the target's development split."""
+        need_sources(task)
+        stage = run.stage("target")
+        begun = begin_afresh(task, self, run=run)
+        domains, encoding = (begun.target, *begun.sources), begun.encoding
+
+        def feed(epoch: int) -> list[Step]:
+            return self.mixed(domains, stage=stage, epoch=epoch)
+
+        def objective(step: Step) -> dict[str, Tensor]:
+            domain = domains[step.number]
+            batch = encoding.batch(step.target, domain.tagset)
+            return {"source" if step.number else "target": head_loss(domain.head, encoding.encoder(batch), batch)}
+
+        summary = run_fit(encoding, domains, objective, feed, self.training, stage=stage)
+        seen = Counter[int]()
+        for epoch in range(summary["epochs"]):
+            for step in feed(epoch):
+                seen[step.number] += step.sentences
+        for number, domain in enumerate(domains[1:], 1):
+            record_exposure(stage, domain, seen[number])
+            if domain.corpus.dev:
+                after = domain.score(encoding)
+                stage.record("source-score", corpus=domain.corpus.name, split="dev", before=None, after=after)
+        return begun.target.tagger(encoding)
+
+    def mixed(self, domains: tuple[Domain, ...], *, stage: Stage, epoch: int) -> list[Step]:
+        """The steps of an epoch, each of the corpus whose place among the domains is its number."""
+        sizes = [len(target_batches(domain, self.training, stage=stage, epoch=epoch, least=1)) for domain in domains]
+        total = max(sum(sizes), self.training.steps)
+        parts = [size**self.mixing for size in sizes]
+        steps = []
+        for number, (domain, part) in enumerate(zip(domains, parts, strict=True)):
+            count = max(1, round(total * part / sum(parts)))
+            batches = target_batches(domain, self.training, stage=stage, epoch=epoch, least=count)
+            steps += [Step(batch, number=number) for batch in batches[:count]]
+        random.Random(f"{stage.name}/{stage.seed}/{epoch}/mixed").shuffle(steps)
+        return steps
