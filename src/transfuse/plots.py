@@ -126,6 +126,7 @@ def curves(
     ticks: Sequence[tuple[float, str]],
     logarithmic: bool = False,
     level: tuple[str, float] | None = None,
+    spread: float = 0.04,
 ) -> Drawing:
     """A line with bars for each series.
 
@@ -137,12 +138,14 @@ def curves(
         ticks: places on the x axis and what stands there.
         logarithmic: the x axis.
         level: name and height of a line across.
+        spread: how far apart points of one place are set, as a share of the axis, so that their bars do not hide each
+            other; 0 where their places are measured. A logarithmic axis has its own.
     """
     with _drawing(title, 4.2) as (figure, axes, done):
         width = max(place for place, _ in ticks) - min(place for place, _ in ticks)
         for rank, one in enumerate(series):
-            aside = (rank - (len(series) - 1) / 2) / len(series)  # so that bars do not hide each other
-            places = [p.x * 1.08**aside if logarithmic else p.x + 0.04 * width * aside for p in one.points]
+            aside = (rank - (len(series) - 1) / 2) / len(series)
+            places = [p.x * 1.08**aside if logarithmic else p.x + spread * width * aside for p in one.points]
             _line(axes, places, one, rank)
         if level:
             axes.axhline(level[1], color=COLOURS["base"], linestyle="--", linewidth=1.2, label=level[0], zorder=2)

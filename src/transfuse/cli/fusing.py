@@ -1,0 +1,284 @@
+"""``transfuse fuse`` and ``transfuse calibrate``: taggers that are there made into better ones, on dev documents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from transfuse.cli.console import count, epilog, note, percent, print_json, say, show_table, use_threads, watching
+from transfuse.text import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from transfuse.calibrated import Check
+    from transfuse.fusion import Outcome
+    from transfuse.parts import Part
+    from transfuse.score import Counts
+    from transfuse.text import Document
+
+__all__ = ["calibrate", "fuse", "register"]
+
+DEV = Annotated[
+    str,
+    typer.Option(
+        metavar="CORPUS|PATH",
+        help="Annotated documents that no member was trained on: a corpus, whose dev split is taken, or a file.",
+    ),
+]
+OUT = Annotated[Path, typer.Option("-o", "--out", metavar="B", help="The bundle; one that is there is replaced.")]
+LABELS = Annotated[
+    Path | None, typer.Option(metavar="MAP.toml", help="Label map for the documents; else common names.")
+]
+THREADS = Annotated[int, typer.Option(min=1, help="Threads that torch uses.")]
+AS_JSON = Annotated[bool, typer.Option("--json", help="Print what was measured as JSON.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs."""
+    app.command(
+        epilog=epilog(
+            "transfuse fuse runs/bilstm runs/crfsuite --dev ncbi-disease --out fused",
+            "transfuse fuse runs/a runs/b runs/c --dev dev.jsonl --rule vote --out fused",
+            "transfuse fuse runs/base --add disease-ontology --dev ncbi-disease --out completed",
+        )
+    )(fuse)
+    app.command(
+        epilog=epilog(
+            "transfuse calibrate runs/base --dev ncbi-disease --out calibrated",
+            "transfuse calibrate runs/base --dev dev.jsonl --for precision=0.9 --per-label --out precise",
+            "transfuse calibrate fused --dev ncbi-disease --method temperature --plot reliability --out calibrated",
+        )
+    )(calibrate)
+
+
+def fuse(
+    bundles: Annotated[
+        list[Path], typer.Argument(metavar="BUNDLE...", help="Bundles or run folders; their words need not agree.")
+    ],
+    dev: DEV,
+    out: OUT,
+    rule: Annotated[str, typer.Option(metavar="RULE", help="auto, vote, spans, tags or stack.")] = "auto",
+    held_out: Annotated[
+        str, typer.Option(metavar="CORPUS|PATH", help="Learn weights and judges on these; else on dev, cross-fitted.")
+    ] = "",
+    only_in: Annotated[
+        str, typer.Option(metavar="NAMES", help="Keep only mentions in this list: a bundle, a lexicon, terms:FILE.")
+    ] = "",
+    add: Annotated[str, typer.Option(metavar="NAMES", help="Add names of this list where nothing was found.")] = "",
+    labels: LABELS = None,
+    threads: THREADS = 1,
+    as_json: AS_JSON = False,
+) -> None:
+    """Unite taggers into one, and say whether that helps.
+
+    auto takes the rule that scores best on dev, and the best member where no rule beats it. vote: relative majority
+    over spans. spans, tags: weighted mean of the probabilities of spans, or of tags. stack: a learned judge of spans.
+    """
+    _guard(out, [*bundles, *(Path(name) for name in (only_in, add) if name)])
+    use_threads(threads)
+    from transfuse import bundle
+    from transfuse.fusion import Lists
+    from transfuse.fusion import fuse as unite
+    from transfuse.parts import read_part
+
+    with watching("loading the members") as watch:
+        members = [read_part(place) for place in bundles]
+        lists = Lists(_names(only_in), _names(add))
+        documents, annotated, facts = _annotated(dev, labels)
+        others = _annotated(held_out, labels)[0] if held_out else ()
+        watch(f"asking {count(len(members), 'member')} about {count(len(documents), 'document')}", None)
+        done = unite(members, documents, annotated=annotated, rule=rule, held_out=others, lists=lists)
+    facts |= {"rule": rule, "held_out": held_out, "only_in": only_in, "add": add, **_measured(done)}
+    bundle.save(done.tagger, out, card=_fusion_card(done, facts), facts=facts)
+    if as_json:
+        print_json(facts)
+    else:
+        show_table("", _COLUMNS, _rows(done), fold=[""])
+        for line in _lines(done):
+            say(line)
+    note(str(out))
+
+
+def calibrate(
+    tagger: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle or run folder that gives probabilities.")],
+    dev: DEV,
+    out: OUT,
+    method: Annotated[str, typer.Option(metavar="MAP", help="isotonic, or temperature: one number.")] = "isotonic",
+    demand: Annotated[
+        str, typer.Option("--for", metavar="WHAT", help="What thresholds serve: f1, precision=0.9 or recall=0.9.")
+    ] = "f1",
+    per_label: Annotated[bool, typer.Option("--per-label", help="A threshold for each label.")] = False,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="NAME", help="Draw the reliability into NAME.svg and NAME.png.")
+    ] = None,
+    labels: LABELS = None,
+    threads: THREADS = 1,
+    as_json: AS_JSON = False,
+) -> None:
+    """Make confidences believable, and set thresholds on them.
+
+    Spans that the best path passes over come in where a lower threshold serves the demand.
+    """
+    _guard(out, [tagger])
+    use_threads(threads)
+    from transfuse import bundle
+    from transfuse.calibrated import calibrate as learn
+    from transfuse.parts import read_part
+    from transfuse.reliability import reliability
+    from transfuse.thresholds import Demand
+
+    wanted = Demand.parse(demand)
+    with watching("loading the tagger") as watch:
+        member = read_part(tagger)
+        documents, annotated, facts = _annotated(dev, labels)
+        watch(f"tagging {count(len(documents), 'document')}", None)
+        done = learn(member, documents, annotated=annotated, method=method, demand=wanted, per_label=per_label)
+    facts |= {"member": member.name, "for": demand, "per_label": per_label, **done.to_dict()}
+    bundle.save(done.tagger, out, card=_calibration_card(done, facts), facts=facts)
+    if plot:
+        reliability(done.before, done.after).save(plot)
+    if as_json:
+        print_json(facts)
+    else:
+        show_table("", _COLUMNS, _check_rows(done), fold=[""])
+        for line in _check_lines(done):
+            say(line)
+    note(str(out))
+
+
+def _guard(out: Path, inputs: Sequence[Path]) -> None:
+    """Refuse to write over what is read, or over what is no bundle."""
+    target = out.resolve()
+    for place in inputs:
+        source = place.resolve()
+        if target == source or source in target.parents or target in source.parents:
+            raise ConfigError(f"{out} is an input, or lies in one or around one: name another output")
+    if out.exists() and not (out / "bundle.json").is_file():
+        raise ConfigError(f"{out} is there and is no bundle: name another output")
+
+
+def _names(spec: str) -> Part | None:
+    """A list of names: a bundle, or what `transfuse.annotators.find_terms` takes."""
+    from transfuse.annotators import find_terms
+    from transfuse.gazetteer import Gazetteer
+    from transfuse.parts import Part, read_part
+
+    if not spec:
+        return None
+    if Path(spec).is_dir():
+        return read_part(Path(spec))
+    return Part(spec, Gazetteer(find_terms(spec)), f"# Gazetteer\n\nThe names of {spec}.\n", {"sources": [spec]})
+
+
+def _annotated(spec: str, labels: Path | None) -> tuple[list[Document], tuple[str, ...], dict[str, Any]]:
+    """Documents, the labels that their annotators looked for, and what to keep on record."""
+    from transfuse import corpora
+    from transfuse.annotators import Naming
+    from transfuse.cli.documents import open_input
+    from transfuse.data import resolve_target
+    from transfuse.labels import LabelMap
+    from transfuse.losses import Losses
+    from transfuse.text import Corpus
+
+    place = Path(spec)
+    if spec in corpora.names() or spec.startswith("demo-") or (place.is_dir() and any(place.glob("train*"))):
+        corpus = resolve_target(spec, labels=str(labels or ""))
+        documents, known = list(corpus.dev), corpus.labels
+    else:
+        if ":" not in spec and not place.exists():
+            raise DataError("no such file, and no registered corpus", path=spec)
+        losses = Losses()
+        documents = list(open_input(spec, "auto", losses))
+        for reason, number in losses.counts.items():
+            note(f"{number:>8,}  {reason}")
+        documents = Naming(LabelMap.from_toml(labels) if labels else None).apply(documents, source=spec)
+        known = tuple(sorted({entity.label for document in documents for entity in document.entities}))
+    sha256 = Corpus("dev", {"dev": tuple(documents)}, known).sha256
+    return documents, known, {"dev": spec, "documents": len(documents), "sha256": sha256}
+
+
+_COLUMNS = [("", "left"), *((head, "right") for head in ("precision", "recall", "F1"))]
+
+
+def _row(name: str, counts: Counts) -> tuple[str, ...]:
+    return (name, percent(counts.precision), percent(counts.recall), percent(counts.f1))
+
+
+def _rows(done: Outcome) -> list[tuple[str, ...]]:
+    rows = [_row(name, counts) for name, counts in done.scores.items()]
+    return [*rows, _row("auto", done.fair)] if done.fair else rows
+
+
+def _lines(done: Outcome) -> list[str]:
+    lines = [done.verdict(), *done.notes]
+    if done.fair:
+        lines.append(
+            "In the row of auto the choice was made anew for every fold: that much is to be expected elsewhere."
+        )
+    return lines
+
+
+def _measured(done: Outcome) -> dict[str, Any]:
+    return {
+        "chosen": done.chosen,
+        "best": done.best,
+        "helps": done.helps,
+        "scores": {name: counts.to_dict() for name, counts in done.scores.items()},
+        "fair": done.fair and done.fair.to_dict(),
+        "notes": done.notes,
+    }
+
+
+def _markdown(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    head = [name for name, _ in _COLUMNS]
+    return [f"| {' | '.join(row)} |" for row in (head, ("---", "---:", "---:", "---:"), *rows)]
+
+
+def _fusion_card(done: Outcome, facts: Mapping[str, Any]) -> str:
+    lines = [f"# Fusion for {', '.join(done.tagger.labels)}", "", f"Answers by: {done.chosen}. {done.verdict()}", ""]
+    lines += [
+        f"Strict scores on dev ({facts['dev']}, {facts['documents']:,} documents) in per cent. Members are scored"
+    ]
+    lines += ["as they are, rules on documents that they did not learn from.", "", *_markdown(_rows(done)), ""]
+    lines += [
+        *_lines(done)[1:],
+        "",
+        "The members' own cards lie in their folders. Test documents chose nothing here.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _check_rows(done: Check) -> list[tuple[str, ...]]:
+    rows = [_row("as it was", done.plain), _row("with thresholds", done.tuned)]
+    return [*rows, _row("with those of the other half", done.held_out)] if done.held_out else rows
+
+
+def _check_lines(done: Check) -> list[str]:
+    from transfuse.calibration import expected_error
+
+    spans, errors = sum(part.spans for part in done.before), [expected_error(p) for p in (done.before, done.after)]
+    number, *found = done.found
+    limits = done.tagger.thresholds
+    told = {f"{value:.3f}" for value in limits.values()}
+    each = ", ".join(f"{label} {value:.3f}" for label, value in limits.items()) if len(told) > 1 else told.pop()
+    error = (
+        "Expected calibration error on the other half of dev: "
+        f"{found[0]:.4f} before and {found[1]:.4f} after, over the {count(number, 'span')} that the tagger finds; "
+        f"{errors[0]:.4f} and {errors[1]:.4f} over all {spans:,} that it considers."
+    )
+    lines = [error, f"Thresholds: {each}."]
+    if not done.held_out:
+        lines.append("Half of dev alone cannot meet the demand, so nobody knows how it holds elsewhere.")
+    return [*lines, *done.notes]
+
+
+def _calibration_card(done: Check, facts: Mapping[str, Any]) -> str:
+    lines = [f"# Calibrated tagger for {', '.join(done.tagger.labels)}", ""]
+    lines += [f"{facts['member']} behind a map of its confidences ({done.tagger.learned.kind}) and thresholds for"]
+    lines += [f"{facts['for']}, learned on dev ({facts['dev']}, {facts['documents']:,} documents).", ""]
+    lines += [*_check_lines(done), "", "Strict scores on dev in per cent:", "", *_markdown(_check_rows(done)), ""]
+    return "\n".join([*lines, "The tagger's own card lies in `member`. Test documents chose nothing here.", ""])
