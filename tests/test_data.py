@@ -112,8 +112,17 @@ def test_names_that_lead_nowhere(spec: str, error: type[Exception], message: str
 
 def test_too_few_documents(tmp_path: Path) -> None:
     write(tmp_path / "few.jsonl", sentences("asthma", 3))
-    with pytest.raises(DataError, match="3 documents are too few"):
+    with pytest.raises(DataError, match=r"few\.jsonl: too few documents \(3\)"):
         resolve(str(tmp_path / "few.jsonl"))
+
+
+def test_splits_are_made_only_where_they_are_wanted(tmp_path: Path) -> None:
+    write(tmp_path / "one" / "few.jsonl", sentences("asthma", 3))
+    write(tmp_path / "two" / "train.jsonl", sentences("asthma", 30))
+    write(tmp_path / "three" / "test.jsonl", sentences("asthma", 2))
+    for name, sizes in {"one": {"train": 3}, "two": {"train": 30}, "three": {"test": 2}}.items():
+        corpus = resolve(str(tmp_path / name), divide=False)
+        assert {split: len(documents) for split, documents in corpus.splits.items()} == sizes
 
 
 def test_the_hash_sees_text_spans_and_splits(folder: Path) -> None:

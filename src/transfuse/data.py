@@ -59,17 +59,18 @@ class Data:
             raise ConfigError(f"data.limit is a number of sentences or 0, not {self.limit}")
 
 
-def resolve(spec: str, *, labels: str = "", losses: Losses | None = None) -> Corpus:
+def resolve(spec: str, *, labels: str = "", losses: Losses | None = None, divide: bool = True) -> Corpus:
     """Load what a user named.
 
     Args:
         spec: see `Data.target`.
         labels: see `Data.labels`.
         losses: collects what did not come through unchanged.
+        divide: make the splits that files do not have; without, a single collection is ``train`` as a whole.
 
     Raises:
         ConfigError: no registered corpus and no path has the name.
-        DataError: a file is malformed.
+        DataError: a file is malformed, or holds too few documents to divide.
         LabelError: the label map says nothing about a label.
     """
     if spec in corpora.names():
@@ -78,7 +79,7 @@ def resolve(spec: str, *, labels: str = "", losses: Losses | None = None) -> Cor
     elif spec.startswith("demo-"):
         corpus, rename = _synthetic(spec), {}
     else:
-        corpus, rename = _read(spec, losses), {}
+        corpus, rename = _read(spec, losses, divide), {}
     if labels:
         return LabelMap.from_toml(find_labels(labels)).apply_corpus(corpus, counts=losses)
     names = {label: rename.get(label) or _common(label) for label in corpus.labels}
@@ -109,7 +110,7 @@ def resolve_target(spec: str, *, labels: str = "", losses: Losses | None = None)
     corpus = resolve(spec, labels=labels, losses=losses)
     if not corpus.test:
         # What was published as a development split is for testing where there is no other.
-        splits = {"train": corpus.train, "test": corpus.dev} if corpus.dev else _divide(corpus.train)
+        splits = {"train": corpus.train, "test": corpus.dev} if corpus.dev else _divide(corpus.train, spec)
         corpus = replace(corpus, splits=splits)
     return corpus if corpus.dev else hold_out(corpus, 0.1, seed=0)
 
@@ -131,7 +132,7 @@ def _synthetic(spec: str) -> Corpus:
     return replace(synthetic.department(department, language=language), name=spec)
 
 
-def _read(spec: str, losses: Losses | None) -> Corpus:
+def _read(spec: str, losses: Losses | None, divide: bool) -> Corpus:
     format_name, options, path = formats.parse_spec(spec)
     place = Path(path)
     if not place.exists():
@@ -147,13 +148,13 @@ def _read(spec: str, losses: Losses | None) -> Corpus:
     found = {split: part for split, names in _SPLIT_NAMES.items() if (part := _part(place, names))}
     if found:
         splits = {split: documents(part) for split, part in found.items()}
-        if "train" not in splits:
+        if divide and "train" not in splits:
             raise DataError(f"holds {', '.join(found)} but no training split", path=path)
     else:
-        splits = _divide(documents(place))
+        splits = _divide(documents(place), path) if divide else {"train": documents(place)}
     labels = sorted({e.label for docs in splits.values() for d in docs for e in d.entities})
-    corpus = Corpus(place.name.partition(".")[0], splits, tuple(labels), _language(splits["train"]))
-    return corpus if corpus.dev else hold_out(corpus, 0.1, seed=0)
+    corpus = Corpus(place.name.partition(".")[0], splits, tuple(labels), _language(next(iter(splits.values()))))
+    return corpus if corpus.dev or not divide else hold_out(corpus, 0.1, seed=0)
 
 
 def _part(folder: Path, names: Iterable[str]) -> Path | None:
@@ -164,10 +165,10 @@ def _part(folder: Path, names: Iterable[str]) -> Path | None:
     return None
 
 
-def _divide(documents: tuple[Document, ...]) -> dict[str, tuple[Document, ...]]:
+def _divide(documents: tuple[Document, ...], path: str) -> dict[str, tuple[Document, ...]]:
     """60 % train, 10 % dev, 30 % test by document (Giorgi & Bader 2018), the same for everybody."""
     if len(documents) < 5:
-        raise DataError(f"{len(documents)} documents are too few to be divided into train, dev and test")
+        raise DataError(f"too few documents ({len(documents)}) to be divided into train, dev and test", path=path)
     order = list(range(len(documents)))
     random.Random("divide/0").shuffle(order)
     dev, test = max(1, round(0.1 * len(order))), max(1, round(0.3 * len(order)))

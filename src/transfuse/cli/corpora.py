@@ -192,7 +192,7 @@ def check(
 def _read(spec: str, losses: Losses) -> Corpus:
     from transfuse.data import resolve
 
-    return resolve(spec, losses=losses)
+    return resolve(spec, losses=losses, divide=False)
 
 
 def _show_findings(corpus: Corpus, findings: list[Any]) -> None:
