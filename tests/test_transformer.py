@@ -25,12 +25,13 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedTokeniz
 
 from transfuse import bundle, cli, encoders, methods
 from transfuse.architecture import Architecture, TransformerEncoder, layer_of
+from transfuse.context import Form
 from transfuse.methods.multitask_variational import MultitaskVariational
 from transfuse.methods.retrain import Retrain
 from transfuse.methods.target_only import TargetOnly
 from transfuse.neural import NeuralTagger, Sentence, collate, read_sentences
 from transfuse.nn.transformer import Transformer, cut
-from transfuse.pieces import Form, Pieces, PieceTable
+from transfuse.pieces import Pieces, PieceTable
 from transfuse.recipe import make_recipe, merge, run_recipe
 from transfuse.run import Run
 from transfuse.supervised import Supervised, head_loss, new_encoding

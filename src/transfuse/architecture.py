@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from transfuse import encoders
 from transfuse import tags as tagging
+from transfuse.context import Context, find_gazetteer
+from transfuse.mixed import MixedTable, MixedVocabulary
 from transfuse.nn.encoder import Encoder
 from transfuse.nn.forms import CharCNN, CharLSTM, FormEncoder
 from transfuse.nn.head import CRFHead, Head, MLPHead, SoftmaxHead
@@ -26,6 +28,7 @@ __all__ = [
     "LAYERS",
     "PIECE_LAYERS",
     "AnyEncoder",
+    "AnyTable",
     "AnyVocabulary",
     "Architecture",
     "BiLSTMEncoder",
@@ -37,7 +40,8 @@ __all__ = [
 ]
 
 AnyEncoder = Encoder | Transformer
-AnyVocabulary = Vocabulary | Pieces
+AnyVocabulary = Vocabulary | Pieces | MixedVocabulary
+AnyTable = FormTable | PieceTable | MixedTable
 
 LAYERS = ("words", "characters", "features", "lstm", "projection", "crf")
 """The layer groups of a tagger, by which transfer names what it carries over, freezes or starts afresh."""
@@ -50,6 +54,7 @@ _PREFIXES = {
     "encoder.forms.correction": "words",
     "encoder.forms.chars": "characters",
     "encoder.forms.features": "features",
+    "encoder.forms.context": "features",
     "encoder.lstm": "lstm",
 }
 
@@ -61,7 +66,7 @@ def layer_of(parameter: str) -> str:
     for prefix, layer in _PREFIXES.items():
         if parameter.startswith(prefix):
             return layer
-    if parameter.startswith("encoder.model."):
+    if parameter.startswith(("encoder.model.", "encoder.transformer.model.")):
         number = _NUMBER.search(parameter)
         return f"layer.{int(number[1]) + 1}" if number else "embedding"
     if parameter.startswith("encoder."):
@@ -106,7 +111,10 @@ class TagSet:
 
 @dataclass(frozen=True)
 class BiLSTMEncoder:
-    """Word vectors, characters and features of each word form, then a bidirectional LSTM.
+    """Word vectors, characters and features of each word, side by side, then a bidirectional LSTM.
+
+    With part of speech, lists of names and a pre-trained model beside them, each a switch, these are the concatenated
+    features of Kumar & Eluri (2024, eq. 3.1 to 3.4).
 
     Attributes:
         kind: ``bilstm``.
@@ -123,6 +131,12 @@ class BiLSTMEncoder:
         recurrent_dropout: share of the recurrent connections that is dropped, one mask a sentence.
         variational: one dropout mask a sentence rather than one a word (Gal & Ghahramani 2016).
         word_dropout: a word that training holds n times is shown as unknown with probability ``a / (a + n)``.
+        words: read word vectors at all.
+        pos: read the part of speech (English).
+        gazetteers: lists of names; a word is told its place in the names of each. Lexicons, ``terms:FILE``, or folders
+            as ``transfuse silver gazetteer`` leaves them; see `transfuse.context.find_gazetteer`.
+        context_width: columns for the part of speech, and for each list of names.
+        transformer: a pre-trained model whose states are read beside all that.
     """
 
     kind: Literal["bilstm"] = "bilstm"
@@ -139,6 +153,11 @@ class BiLSTMEncoder:
     recurrent_dropout: float = 0.0
     variational: bool = False
     word_dropout: float = 1.0
+    words: bool = True
+    pos: bool = False
+    gazetteers: tuple[str, ...] = ()
+    context_width: int = 25
+    transformer: TransformerEncoder | None = None
 
     def __post_init__(self) -> None:
         for name in ("dropout", "recurrent_dropout"):
@@ -146,13 +165,25 @@ class BiLSTMEncoder:
                 raise ConfigError(f"encoder.{name} lies in [0, 1), not at {getattr(self, name)}")
         if self.hidden < 1 or (self.buckets and self.buckets < 2):
             raise ConfigError("encoder.hidden is at least 1, encoder.buckets 0 or at least 2")
+        told = self.pos or self.gazetteers or self.transformer
+        if not (self.words or self.characters != "none" or self.buckets or told):
+            raise ConfigError("encoder: without words, characters, features and a transformer there is nothing to read")
 
-    def build(self, vocabulary: Vocabulary, vectors: Tensor) -> Encoder:
+    def context(self) -> Context:
+        """What is told of the places of words. Raises as `transfuse.context.find_gazetteer` does."""
+        return Context(tuple(find_gazetteer(spec) for spec in self.gazetteers), self.pos)
+
+    def load(self) -> tuple[Transformer | None, Pieces | None, dict[str, str]]:
+        """The pre-trained part, if there is one; see `TransformerEncoder.load`."""
+        return self.transformer.load() if self.transformer else (None, None, {})
+
+    def build(self, vocabulary: Vocabulary, vectors: Tensor, transformer: Transformer | None = None) -> Encoder:
         """A fresh encoder.
 
         Args:
             vocabulary: rows of its tables.
             vectors: ``[words + 1, width]`` fixed vectors, row 0 for unknown words; width 0 for none.
+            transformer: the pre-trained part.
         """
         forms = FormEncoder(
             vectors,
@@ -161,8 +192,11 @@ class BiLSTMEncoder:
             chars=self._characters(vocabulary.alphabet),
             buckets=vocabulary.buckets,
             feature_width=self.feature_width,
+            context=vocabulary.context.sizes,
+            context_width=self.context_width,
+            words=self.words,
         )
-        if not self.word_rate and vectors.shape[1]:
+        if forms.correction is not None and not self.word_rate and vectors.shape[1]:
             forms.correction.weight.requires_grad_(False)
         return Encoder(
             forms,
@@ -170,29 +204,44 @@ class BiLSTMEncoder:
             dropout=self.dropout,
             recurrent_dropout=self.recurrent_dropout,
             variational=self.variational,
+            transformer=transformer,
         )
 
-    def table(self, vocabulary: AnyVocabulary, encoder: AnyEncoder) -> FormTable:
+    def table(self, vocabulary: AnyVocabulary, encoder: AnyEncoder) -> FormTable | MixedTable:
         """Numbers the words of texts."""
+        assert isinstance(encoder, Encoder)
+        if isinstance(vocabulary, MixedVocabulary):
+            return MixedTable(vocabulary, most=min(_MOST, encoder.transformer.capacity))
         assert isinstance(vocabulary, Vocabulary)
         return FormTable(vocabulary)
 
     def rate_of(self, layer: str, encoder: AnyEncoder) -> float:
         """Factor on the learning rate of a layer group: that of the correction where vectors are given."""
         assert isinstance(encoder, Encoder)
+        if self.transformer and within(layer, PIECE_LAYERS[:2]):
+            return self.transformer.rate
         return self.word_rate if layer == "words" and encoder.forms.vectors.shape[1] > 0 else 1.0
 
     def save(self, folder: Path, encoder: AnyEncoder, vocabulary: AnyVocabulary, *, prefix: str) -> dict[str, Tensor]:
         """Write what `restore` needs beside the weights; what is to be kept with those is returned."""
         assert isinstance(encoder, Encoder)
+        if isinstance(vocabulary, MixedVocabulary):
+            encoders.write(encoder.transformer.model, vocabulary.pieces, folder, prefix=prefix)
+            vocabulary = vocabulary.words
         assert isinstance(vocabulary, Vocabulary)
         vocabulary.save(folder / f"{prefix}vocabulary.json")
         return {"vectors": encoder.forms.vectors.cpu()}
 
-    def restore(self, folder: Path, tensors: dict[str, Tensor], *, prefix: str) -> tuple[Encoder, Vocabulary]:
+    def restore(
+        self, folder: Path, tensors: dict[str, Tensor], *, prefix: str
+    ) -> tuple[Encoder, Vocabulary | MixedVocabulary]:
         """An encoder whose weights are still to be filled in, and its vocabulary; what `save` returned is taken out."""
-        vocabulary = Vocabulary.load(folder / f"{prefix}vocabulary.json")
-        return self.build(vocabulary, tensors.pop("vectors")), vocabulary
+        words = Vocabulary.load(folder / f"{prefix}vocabulary.json")
+        vectors = tensors.pop("vectors")
+        if not self.transformer:
+            return self.build(words, vectors), words
+        transformer, pieces = self.transformer.restore(folder, tensors, prefix=prefix)
+        return self.build(words, vectors, transformer), MixedVocabulary(words, pieces)
 
     def _characters(self, alphabet: int) -> CharCNN | CharLSTM | None:
         if self.characters == "cnn":
@@ -308,7 +357,9 @@ class Architecture:
     @property
     def layers(self) -> tuple[str, ...]:
         """The layer groups of the network."""
-        return LAYERS if isinstance(self.encoder, BiLSTMEncoder) else PIECE_LAYERS
+        if isinstance(self.encoder, TransformerEncoder):
+            return PIECE_LAYERS
+        return (*PIECE_LAYERS[:2], *LAYERS) if self.encoder.transformer else LAYERS
 
     def build_head(self, width: int, tagset: TagSet, kind: str = "") -> Head:
         """A fresh head over states of a width, of this architecture's kind or of another."""

@@ -12,16 +12,15 @@ import torch
 from torch import nn
 
 from transfuse import tags as tagging
-from transfuse.architecture import AnyEncoder, AnyVocabulary, Architecture, TagSet
+from transfuse.architecture import AnyEncoder, AnyTable, AnyVocabulary, Architecture, TagSet
 from transfuse.losses import Losses
 from transfuse.nn.encoder import Batch
-from transfuse.nn.forms import Forms
 from transfuse.nn.head import Head
 from transfuse.nn.padding import inside
 from transfuse.pieces import PieceTable
 from transfuse.reading import Reader, chunks, pieces
 from transfuse.text import BundleError, Document, Entity
-from transfuse.vocabulary import FormTable, places
+from transfuse.vocabulary import places
 from transfuse.words import align, flatten, sentences, words
 
 __all__ = ["NeuralTagger", "Sentence", "batches", "collate", "read_sentences"]
@@ -46,7 +45,7 @@ class Sentence:
 
 def read_sentences(
     documents: Iterable[Document],
-    table: FormTable | PieceTable,
+    table: AnyTable,
     tagset: TagSet,
     *,
     annotated: Iterable[str],
@@ -114,9 +113,7 @@ def batches(
     return found
 
 
-def collate(
-    items: Sequence[Sentence], table: FormTable | PieceTable, tagset: TagSet, *, word_dropout: float = 0.0
-) -> Batch:
+def collate(items: Sequence[Sentence], table: AnyTable, tagset: TagSet, *, word_dropout: float = 0.0) -> Batch:
     """A batch of training sentences, longest first.
 
     Args:
@@ -129,9 +126,8 @@ def collate(
     distinct, place, lengths = places([item.forms for item in items])
     forms = table.forms().select(distinct)
     unknown = None
-    if word_dropout and isinstance(table, FormTable) and isinstance(forms, Forms):
-        counts = table.vocabulary.counts[forms.trained]
-        unknown = torch.rand(len(distinct)) < word_dropout / (word_dropout + counts)
+    if word_dropout and not isinstance(table, PieceTable):
+        unknown = table.dropped(forms, word_dropout)  # type: ignore[arg-type]  # forms are this table's own
     steps = inside(lengths, place.shape[1])
     tags = torch.zeros(place.shape, dtype=torch.long)
     tags[steps] = torch.tensor([tag for item in items for tag in item.tags])

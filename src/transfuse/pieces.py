@@ -12,29 +12,17 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from transfuse.context import Form
 from transfuse.nn.forms import PieceForms
 from transfuse.nn.transformer import Marks
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-__all__ = ["Form", "PieceTable", "Pieces"]
+__all__ = ["PieceTable", "Pieces"]
 
 _HEAD, _TAIL = 200, 56
 """Of longer words the first and the last characters are read."""
-
-
-class Form(str):
-    """A word as it is spelt, and the character right before it: "" where a blank or nothing stands there."""
-
-    __slots__ = ("before",)
-
-    before: str
-
-    def __new__(cls, word: str, before: str) -> Form:
-        form = super().__new__(cls, word)
-        form.before = before
-        return form
 
 
 class Pieces:

@@ -20,11 +20,11 @@ from torch import Tensor
 
 from transfuse import tags as tagging
 from transfuse.architecture import AnyEncoder, AnyVocabulary, Architecture, TagSet
+from transfuse.mixed import MixedTable
 from transfuse.nn.crf import Lattice
 from transfuse.nn.encoder import Encoder
 from transfuse.nn.head import Head
 from transfuse.nn.padding import inside
-from transfuse.nn.transformer import Transformer
 from transfuse.pieces import PieceTable
 from transfuse.tags import Span
 from transfuse.text import BundleError, Document
@@ -210,7 +210,7 @@ class Reader:
         self.encoder, self.heads, self.vocabulary, self.tagset = encoder, tuple(heads), vocabulary, tagset
         self.architecture = architecture
         table = architecture.encoder.table(vocabulary, encoder)
-        self._kept = _Kept(encoder, table) if isinstance(table, FormTable) else _Pieced(encoder, table)
+        self._kept = _Kept(encoder, table) if isinstance(table, FormTable) else _Unkept(encoder, table)
 
     def spell(self, documents: Sequence[Document], pieces: Iterable[Piece]) -> list[list[str]]:
         """The words of sentences, as `read` takes them."""
@@ -337,22 +337,22 @@ class _Kept:
         self._have = 0
 
 
-class _Pieced:
-    """The pieces of each form; a transformer computes nothing that could be kept beyond a sentence."""
+class _Unkept:
+    """The forms of an encoder with a pre-trained model, which computes nothing that could be kept beyond a sentence."""
 
     together = 1_000
     """See `_Kept.together`; padding costs a transformer as much as words do, and like lengths need less of it."""
 
-    def __init__(self, encoder: AnyEncoder, table: PieceTable) -> None:
-        assert isinstance(encoder, Transformer)
+    def __init__(self, encoder: AnyEncoder, table: PieceTable | MixedTable) -> None:
         self.table = table
-        self._encoder = encoder
+        self._encoder: Any = encoder
 
     def states(self, places: Tensor, lengths: Tensor) -> Tensor:
         """See `_Kept.states`."""
         distinct, place = torch.unique(places, return_inverse=True)
         forms = self.table.forms().select(distinct.cpu()).to(self._encoder.device)
-        return self._encoder.run(forms, place, lengths)
+        states: Tensor = self._encoder.read(forms, place, lengths)
+        return states
 
     def clear(self) -> None:
         """See `_Kept.clear`."""

@@ -19,6 +19,7 @@ from torch import nn
 from transfuse.architecture import LAYERS
 from transfuse.files import write_beside
 from transfuse.mirror import cache_folder
+from transfuse.mixed import MixedVocabulary
 from transfuse.nn.encoder import Encoder
 from transfuse.run import Run, Stage
 from transfuse.supervised import (
@@ -33,7 +34,7 @@ from transfuse.supervised import (
 )
 from transfuse.text import ConfigError, Corpus, DataError, Task
 from transfuse.train import Training
-from transfuse.vocabulary import FormTable
+from transfuse.vocabulary import Vocabulary
 
 __all__ = [
     "Done",
@@ -48,7 +49,10 @@ __all__ = [
 
 _MADE_BY = (
     "architecture",
+    "context",
     "encoders",
+    "gazetteer",
+    "mixed",
     "layered",
     "neural",
     "nn",
@@ -265,12 +269,16 @@ def _key(encoding: Encoding, known_by: Mapping[str, Any], seed: int) -> str:
 
 def _origin(encoding: Encoding) -> dict[str, str]:
     """What the encoder knew before it was trained."""
-    if not isinstance(encoding.encoder, Encoder) or not isinstance(encoding.table, FormTable):
+    known = encoding.table.vocabulary
+    words = known.words if isinstance(known, MixedVocabulary) else known
+    if not isinstance(encoding.encoder, Encoder) or not isinstance(words, Vocabulary):
         return dict(encoding.origin)
     vectors = encoding.encoder.forms.vectors.cpu().contiguous()
     return {
         "vectors": hashlib.sha256(vectors.numpy().tobytes()).hexdigest(),
-        "words": hashlib.sha256("\n".join(encoding.table.vocabulary.words).encode()).hexdigest(),
+        "words": hashlib.sha256("\n".join(words.words).encode()).hexdigest(),
+        "context": hashlib.sha256(json.dumps(words.context.facts()).encode()).hexdigest(),
+        **encoding.origin,
     }
 
 

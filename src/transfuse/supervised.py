@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from transfuse import score as scoring
 from transfuse.architecture import (
     AnyEncoder,
+    AnyTable,
     Architecture,
     TagSet,
     TransformerEncoder,
@@ -20,16 +21,16 @@ from transfuse.architecture import (
     within,
 )
 from transfuse.losses import Losses
+from transfuse.mixed import MixedVocabulary
 from transfuse.neural import NeuralTagger, Sentence, batches, collate, read_sentences
 from transfuse.nn.domain import DomainHead
 from transfuse.nn.encoder import Batch, Encoder
 from transfuse.nn.head import CRFHead, Head, MLPHead
-from transfuse.pieces import PieceTable
 from transfuse.run import Run, Stage
 from transfuse.text import ConfigError, Corpus, Document, Tagger, Task
 from transfuse.train import Training, fit
 from transfuse.vectors import Vectors, get_vectors
-from transfuse.vocabulary import FormTable, Vocabulary
+from transfuse.vocabulary import Vocabulary
 from transfuse.words import words
 
 __all__ = [
@@ -78,7 +79,7 @@ class Encoding:
     """
 
     encoder: AnyEncoder
-    table: FormTable | PieceTable
+    table: AnyTable
     architecture: Architecture
     origin: Mapping[str, str] = field(default_factory=dict)
     layer_decay: float = 1.0
@@ -120,16 +121,19 @@ class Encoding:
         torch.manual_seed(run.seed)
         settings = self.architecture.encoder
         encoder: AnyEncoder
-        table: FormTable | PieceTable
+        table: AnyTable
         if isinstance(settings, TransformerEncoder):
             encoder, pieces, _ = settings.load()
             table = settings.table(pieces, encoder)
         else:
             assert isinstance(self.encoder, Encoder)
-            assert isinstance(self.table, FormTable)
-            vocabulary = self.table.vocabulary.extended(_forms(corpora))
-            encoder = settings.build(vocabulary, self.encoder.forms.vectors.cpu())
-            table = FormTable(vocabulary)
+            known = self.table.vocabulary
+            words = known.words if isinstance(known, MixedVocabulary) else known
+            assert isinstance(words, Vocabulary)
+            words = words.extended(_forms(corpora))
+            transformer, more, _ = settings.load()
+            encoder = settings.build(words, self.encoder.forms.vectors.cpu(), transformer)
+            table = settings.table(MixedVocabulary(words, more) if more else words, encoder)
         with torch.no_grad():
             for (name, new), old in zip(encoder.named_parameters(), self.encoder.parameters(), strict=True):
                 if layers is None or within(layer_of(f"encoder.{name}"), layers):
@@ -152,20 +156,28 @@ def new_encoding(corpora: Sequence[Corpus], settings: Supervised, *, task: Task,
     torch.manual_seed(run.seed)
     if isinstance(settings.architecture.encoder, TransformerEncoder):
         return _pretrained(settings, settings.architecture.encoder, run)
-    vectors = get_vectors(settings.vectors, task, run)
     bilstm = settings.architecture.encoder
-    vocabulary = Vocabulary.of(vectors.words, _forms(corpora), buckets=bilstm.buckets)
+    if not bilstm.words and settings.vectors not in (Vectors(), Vectors(kind="none")):
+        raise ConfigError("vectors: encoder.words is off, so there is nothing to set")
+    context = bilstm.context()
+    vectors = get_vectors(settings.vectors, task, run)
+    vocabulary = Vocabulary.of(vectors.words, _forms(corpora), buckets=bilstm.buckets, context=context)
     if not vocabulary.trained:
         raise ConfigError(f"there are no training words in {', '.join(c.name for c in corpora)}")
-    encoder = bilstm.build(vocabulary, vectors.tensor())
+    transformer, pieces, origin = bilstm.load()
+    if context:
+        run.record("context", **context.facts())
+    encoder = bilstm.build(vocabulary, vectors.tensor(), transformer)
     run.record(
         "vocabulary",
         vectors=len(vectors.words),
         trained=len(vocabulary.trained),
         characters=len(vocabulary.chars),
         parameters=sum(p.numel() for p in encoder.parameters()),
+        **origin,
     )
-    return Encoding(encoder.to(run.device), FormTable(vocabulary), settings.architecture)
+    table = bilstm.table(MixedVocabulary(vocabulary, pieces) if pieces else vocabulary, encoder)
+    return Encoding(encoder.to(run.device), table, settings.architecture, origin)
 
 
 def _pretrained(settings: Supervised, transformer: TransformerEncoder, run: Run) -> Encoding:

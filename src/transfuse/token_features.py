@@ -21,6 +21,7 @@ from transfuse.linear import SCHEME, Tokens, features
 from transfuse.text import BundleError, ConfigError
 
 if TYPE_CHECKING:
+    from transfuse.architecture import AnyTable
     from transfuse.neural import NeuralTagger
 
 __all__ = [
@@ -177,7 +178,7 @@ class States:
 
         encoder = self.tagger.encoder.eval()
         table = self.tagger.architecture.encoder.table(self.tagger.vocabulary, encoder)
-        items = [Sentence(tuple(table.numbers(forms)), (0,) * len(forms)) for forms in sentences]
+        items = [Sentence(tuple(table.numbers(_spelt(table, forms))), (0,) * len(forms)) for forms in sentences]
         order = sorted(range(len(items)), key=lambda i: -len(items[i].forms))
         found: dict[int, np.ndarray[Any, np.dtype[np.float64]]] = {}
         while order:
@@ -188,6 +189,13 @@ class States:
                 states = encoder(batch.to(encoder.device)).double().cpu().numpy()
             found |= {i: states[place, : len(items[i].forms)] for place, i in enumerate(group)}
         return [found[i] for i in range(len(items))]
+
+
+def _spelt(table: AnyTable, forms: Sequence[str]) -> list[str]:
+    """Words as an encoder's table takes them, a blank between any two."""
+    ends = np.cumsum([len(form) + 1 for form in forms]).tolist()
+    offsets = [(end - 1 - len(form), end - 1) for form, end in zip(forms, ends, strict=True)]
+    return table.spell(" ".join(forms), offsets)
 
 
 def find_extractor(path: str) -> States:

@@ -9,17 +9,19 @@ import json
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any, cast
 
 import regex
 import torch
 from torch import Tensor
 
+from transfuse.context import Context, Form
 from transfuse.nn.forms import Forms
 from transfuse.nn.padding import inside
-from transfuse.text import BundleError
+from transfuse.text import BundleError, ConfigError
 
 __all__ = ["FormTable", "Vocabulary", "normalise", "places"]
 
@@ -46,15 +48,25 @@ class Vocabulary:
         trained: normalised words seen in training, with their counts; row 1 is the first.
         chars: characters seen in training; row 4 is the first, behind padding, begin, end and unknown.
         buckets: rows of the hashed features; 0 for none.
+        context: what is told of the place where a word stands.
     """
 
     words: tuple[str, ...]
     trained: tuple[tuple[str, int], ...]
     chars: tuple[str, ...]
     buckets: int
+    context: Context = field(default_factory=Context)
 
     @classmethod
-    def of(cls, words: Sequence[str], forms: Iterable[str], *, buckets: int, rare_char: int = 3) -> Vocabulary:
+    def of(
+        cls,
+        words: Sequence[str],
+        forms: Iterable[str],
+        *,
+        buckets: int,
+        rare_char: int = 3,
+        context: Context | None = None,
+    ) -> Vocabulary:
         """From the word forms of training data.
 
         Args:
@@ -62,6 +74,7 @@ class Vocabulary:
             forms: every word of the training data, as often as it occurs.
             buckets: see the class.
             rare_char: characters rarer than this stay unknown, so that the unknown character is trained.
+            context: see the class.
         """
         counts = Counter(forms)
         names: Counter[str] = Counter()
@@ -71,7 +84,8 @@ class Vocabulary:
             for char in form:
                 chars[char] += count
         kept = tuple(sorted(char for char, count in chars.items() if count >= rare_char))
-        return cls(tuple(words), tuple(sorted(names.items(), key=lambda x: (-x[1], x[0]))), kept, buckets)
+        trained = tuple(sorted(names.items(), key=lambda x: (-x[1], x[0])))
+        return cls(tuple(words), trained, kept, buckets, context or Context())
 
     def extended(self, forms: Iterable[str]) -> Vocabulary:
         """With the words of more training data behind the old ones: no old row moves, so that trained weights stay.
@@ -83,7 +97,7 @@ class Vocabulary:
         more = dict(new.trained)
         known = tuple((word, count + more.pop(word, 0)) for word, count in self.trained)
         chars = tuple(char for char in new.chars if char not in self.char_rows)
-        return Vocabulary(self.words, known + tuple(more.items()), self.chars + chars, self.buckets)
+        return replace(self, trained=known + tuple(more.items()), chars=self.chars + chars)
 
     @cached_property
     def word_rows(self) -> dict[str, int]:
@@ -112,7 +126,8 @@ class Vocabulary:
 
     def save(self, path: Path) -> None:
         """Write as JSON."""
-        data = {"words": self.words, "trained": self.trained, "chars": self.chars, "buckets": self.buckets}
+        data: dict[str, Any] = {"words": self.words, "trained": self.trained, "chars": self.chars}
+        data |= {"buckets": self.buckets} | ({"context": self.context.to_dict()} if self.context else {})
         path.write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
 
     @classmethod
@@ -121,8 +136,9 @@ class Vocabulary:
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
             trained = tuple((str(word), int(count)) for word, count in data["trained"])
-            return cls(tuple(data["words"]), trained, tuple(data["chars"]), int(data["buckets"]))
-        except (KeyError, TypeError, ValueError) as error:
+            context = Context.from_dict(data["context"]) if "context" in data else Context()
+            return cls(tuple(data["words"]), trained, tuple(data["chars"]), int(data["buckets"]), context)
+        except (ConfigError, KeyError, TypeError, ValueError) as error:
             raise BundleError(f"{path}: not a vocabulary: {error}") from error
 
 
@@ -135,8 +151,8 @@ class FormTable:
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.vocabulary = vocabulary
-        self._number: dict[str, int] = {}
-        self._pending: list[str] = []
+        self._number: dict[Any, int] = {}
+        self._pending: list[Any] = []
         self._forms = self._encode([])
 
     def __len__(self) -> int:
@@ -145,21 +161,28 @@ class FormTable:
     @property
     def names(self) -> list[str]:
         """The forms by their numbers."""
-        return list(self._number)
+        return [form for form, _ in self._number] if self.vocabulary.context else list(self._number)
 
     def spell(self, text: str, offsets: Sequence[tuple[int, int]]) -> list[str]:
-        """The words of a text as they are spelt."""
-        return [text[start:end] for start, end in offsets]
+        """The words of a sentence as they are spelt, with what is told of their places."""
+        context = self.vocabulary.context
+        if not context or not offsets:
+            return [text[start:end] for start, end in offsets]
+        rows = context.read(text, offsets)
+        return [Form(text[start:end], "", row) for (start, end), row in zip(offsets, rows, strict=True)]
 
     def numbers(self, forms: Iterable[str]) -> list[int]:
-        """One number a form; new forms get the next free one."""
+        """One number a form; new forms get the next free one. The same word in another context is another form."""
         known = self._number
+        keys: Iterable[Any] = forms
+        if self.vocabulary.context:
+            keys = [(str(form), form.context) for form in cast(Iterable[Form], forms)]
         result = []
-        for form in forms:
-            number = known.get(form)
+        for key in keys:
+            number = known.get(key)
             if number is None:
-                number = known[form] = len(known)
-                self._pending.append(form)
+                number = known[key] = len(known)
+                self._pending.append(key)
             result.append(number)
         return result
 
@@ -175,8 +198,13 @@ class FormTable:
                 torch.cat([old.trained, new.trained]),
                 torch.cat(chars),
                 torch.cat([old.features, new.features]),
+                torch.cat([old.context, new.context]),
             )
         return self._forms
+
+    def dropped(self, forms: Forms, amount: float) -> Tensor:
+        """``[forms]`` which to treat as unknown: those that training holds n times with chance ``a / (a + n)``."""
+        return torch.rand(len(forms)) < amount / (amount + self.vocabulary.counts[forms.trained])
 
     def clear(self) -> None:
         """Forget all forms, so that tagging stays in constant memory."""
@@ -184,7 +212,9 @@ class FormTable:
         self._pending.clear()
         self._forms = self._encode([])
 
-    def _encode(self, forms: list[str]) -> Forms:
+    def _encode(self, keys: list[Any]) -> Forms:
+        context = [row for _, row in keys] if self.vocabulary.context else []
+        forms: list[str] = [form for form, _ in keys] if self.vocabulary.context else keys
         words, trained = self.vocabulary.word_rows, self.vocabulary.trained_rows
         names = [normalise(form) for form in forms]
         rows = [self._spell(form) for form in forms]
@@ -196,6 +226,7 @@ class FormTable:
             torch.tensor([trained.get(name, 0) for name in names], dtype=torch.long),
             torch.tensor([row + [0] * (length - len(row)) for row in rows], dtype=torch.long).view(len(forms), length),
             torch.tensor(features, dtype=torch.long).view(len(forms), FEATURES if buckets else 0),
+            torch.tensor(context, dtype=torch.long).view(len(forms), len(self.vocabulary.context.sizes)),
         )
 
     def _spell(self, form: str) -> list[int]:

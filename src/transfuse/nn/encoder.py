@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from transfuse.nn.forms import FormEncoder, Forms, PieceForms
+from transfuse.nn.forms import FormEncoder, Forms, MixedForms, PieceForms
 from transfuse.nn.lstm import BiLSTM
 
 __all__ = ["Batch", "Dropout", "Encoder"]
@@ -27,7 +28,7 @@ class Batch:
         weights: ``[batch]`` of the sentences' losses, or None where all are 1.
     """
 
-    forms: Forms | PieceForms
+    forms: Forms | PieceForms | MixedForms
     places: Tensor
     lengths: Tensor
     unknown: Tensor | None = None
@@ -59,8 +60,18 @@ class Dropout(nn.Module):
         return states * mask
 
 
+class Beside(Protocol):
+    """States of another encoder, as `transfuse.nn.transformer.Transformer` gives them."""
+
+    width: int
+
+    def read(self, forms: PieceForms, places: Tensor, lengths: Tensor) -> Tensor:
+        """``[batch, time, width]``."""
+        ...
+
+
 class Encoder(nn.Module):
-    """Word forms, dropout, BiLSTM, dropout.
+    """Word forms, beside them perhaps the states of a pre-trained model, dropout, BiLSTM, dropout.
 
     Args:
         forms: encodes word forms.
@@ -68,14 +79,26 @@ class Encoder(nn.Module):
         dropout: share of the inputs and of the states that is dropped.
         recurrent_dropout: see `BiLSTM`.
         variational: one dropout mask a sentence rather than one a word.
+        transformer: the pre-trained model, with a module's methods; batches then hold `MixedForms`.
     """
 
+    transformer: Any
+
     def __init__(
-        self, forms: FormEncoder, *, hidden: int, dropout: float, recurrent_dropout: float, variational: bool
+        self,
+        forms: FormEncoder,
+        *,
+        hidden: int,
+        dropout: float,
+        recurrent_dropout: float,
+        variational: bool,
+        transformer: Beside | None = None,
     ) -> None:
         super().__init__()
         self.forms = forms
-        self.lstm = BiLSTM(forms.width, hidden, recurrent_dropout=recurrent_dropout)
+        self.transformer = transformer
+        width = forms.width + (transformer.width if transformer else 0)
+        self.lstm = BiLSTM(width, hidden, recurrent_dropout=recurrent_dropout)
         self.before = Dropout(dropout, variational=variational)
         self.after = Dropout(dropout, variational=variational)
         self.width = 2 * hidden
@@ -96,15 +119,26 @@ class Encoder(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """``[batch, time, width]`` states."""
-        assert isinstance(batch.forms, Forms)
-        forms = self.forms(batch.forms, unknown=batch.unknown)
-        inputs = self.before(nn.functional.embedding(batch.places, forms))
-        states: Tensor = self.lstm(inputs, batch.lengths)
+        assert not isinstance(batch.forms, PieceForms)
+        return self.read(batch.forms, batch.places, batch.lengths, unknown=batch.unknown)
+
+    def read(
+        self, forms: Forms | MixedForms, places: Tensor, lengths: Tensor, *, unknown: Tensor | None = None
+    ) -> Tensor:
+        """States of sentences: ``[batch, time, width]``; arguments as `Batch` has them."""
+        own = forms.forms if isinstance(forms, MixedForms) else forms
+        vectors = nn.functional.embedding(places, self.forms(own, unknown=unknown))
+        if isinstance(forms, MixedForms):
+            vectors = torch.cat([vectors, self.transformer.read(forms.pieces, places, lengths)], -1)
+        states: Tensor = self.lstm(self.before(vectors), lengths)
         dropped: Tensor = self.after(states)
         return dropped
 
     def project(self, forms: Forms) -> Tensor:
-        """What each form gives the LSTM's gates, to be kept while tagging: ``[2, forms, 4 * hidden]``."""
+        """What each form gives the LSTM's gates, to be kept while tagging: ``[2, forms, 4 * hidden]``.
+
+        Only where no pre-trained model stands beside the forms, for its states depend on the sentence.
+        """
         return self.lstm.project(self.forms(forms).expand(2, -1, -1))
 
     def run(self, table: Tensor, places: Tensor, lengths: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ the whole text are.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 
 from transfuse.nn.lstm import BiLSTM
 
-__all__ = ["CharCNN", "CharLSTM", "FormEncoder", "Forms", "PieceForms"]
+__all__ = ["CharCNN", "CharLSTM", "FormEncoder", "Forms", "MixedForms", "PieceForms"]
 
 _CUTS = (0.5, 0.85)
 """Shares of a batch's forms, shortest first, behind which the character convolution begins a new part."""
@@ -29,12 +30,14 @@ class Forms:
         trained: ``[forms]`` rows of the trained corrections; 0 for words that training did not see.
         chars: ``[forms, length]`` characters with begin and end marks; 0 is padding.
         features: ``[forms, features]`` hashed affixes and shapes.
+        context: ``[forms, tables]`` what is told of the place where the word stands; see `transfuse.context`.
     """
 
     words: Tensor
     trained: Tensor
     chars: Tensor
     features: Tensor
+    context: Tensor
 
     def __len__(self) -> int:
         return len(self.words)
@@ -43,11 +46,13 @@ class Forms:
         """Some of the forms, with the characters' padding cut to their longest."""
         chars = self.chars[rows]
         longest = int((chars != 0).sum(1).max()) if len(rows) else 0
-        return Forms(self.words[rows], self.trained[rows], chars[:, :longest], self.features[rows])
+        rest = self.features[rows], self.context[rows]
+        return Forms(self.words[rows], self.trained[rows], chars[:, :longest], *rest)
 
     def to(self, device: torch.device) -> Forms:
         """The same on another device."""
-        return Forms(*(part.to(device) for part in (self.words, self.trained, self.chars, self.features)))
+        parts = (self.words, self.trained, self.chars, self.features, self.context)
+        return Forms(*(part.to(device) for part in parts))
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,30 @@ class PieceForms:
     def to(self, device: torch.device) -> PieceForms:
         """The same on another device."""
         return PieceForms(self.pieces.to(device), self.counts.to(device), self.heads.to(device))
+
+
+@dataclass(frozen=True)
+class MixedForms:
+    """Distinct word forms as an encoder reads them that has a pre-trained model for one of its parts.
+
+    Attributes:
+        forms: as they are spelt.
+        pieces: of the same forms.
+    """
+
+    forms: Forms
+    pieces: PieceForms
+
+    def __len__(self) -> int:
+        return len(self.forms)
+
+    def select(self, rows: Tensor) -> MixedForms:
+        """Some of the forms."""
+        return MixedForms(self.forms.select(rows), self.pieces.select(rows))
+
+    def to(self, device: torch.device) -> MixedForms:
+        """The same on another device."""
+        return MixedForms(self.forms.to(device), self.pieces.to(device))
 
 
 class CharCNN(nn.Module):
@@ -136,7 +165,7 @@ class CharLSTM(nn.Module):
 
 
 class FormEncoder(nn.Module):
-    """A form's vector: fixed word vector plus trained correction, characters, hashed features, side by side.
+    """A form's vector: fixed word vector plus trained correction, characters, hashed features, context, side by side.
 
     Args:
         vectors: ``[words, width]`` fixed word vectors, row 0 for unknown words; may have no columns.
@@ -145,6 +174,9 @@ class FormEncoder(nn.Module):
         chars: the character encoder, or None.
         buckets: rows of the feature table; 0 is no features.
         feature_width: columns of the feature table.
+        context: rows of each table of the context.
+        context_width: columns of each.
+        words: whether there are word vectors and corrections at all.
     """
 
     vectors: Tensor
@@ -158,20 +190,25 @@ class FormEncoder(nn.Module):
         chars: CharCNN | CharLSTM | None,
         buckets: int,
         feature_width: int,
+        context: Sequence[int] = (),
+        context_width: int = 0,
+        words: bool = True,
     ) -> None:
         super().__init__()
         self.register_buffer("vectors", vectors, persistent=False)
-        columns = vectors.shape[1] or trained_width
-        self.correction = nn.Embedding(trained, columns)
-        if vectors.shape[1]:
+        columns = (vectors.shape[1] or trained_width) if words else 0
+        self.correction = nn.Embedding(trained, columns) if words else None
+        if self.correction is not None and vectors.shape[1]:
             nn.init.zeros_(self.correction.weight)
-        else:
+        elif self.correction is not None:
             nn.init.normal_(self.correction.weight, std=columns**-0.5)
         self.chars = chars
         self.features = nn.EmbeddingBag(buckets, feature_width, mode="sum", padding_idx=0) if buckets else None
         if self.features is not None:
             nn.init.normal_(self.features.weight, std=0.1)
+        self.context = nn.ModuleList(nn.Embedding(rows, context_width) for rows in context)
         self.width = columns + (chars.width if chars else 0) + (feature_width if buckets else 0)
+        self.width += context_width * len(self.context)
 
     def forward(self, forms: Forms, *, unknown: Tensor | None = None) -> Tensor:
         """``[forms, width]``.
@@ -180,13 +217,16 @@ class FormEncoder(nn.Module):
             forms: distinct forms.
             unknown: ``[forms]`` bool; these are treated as words that training has not seen.
         """
-        trained = forms.trained if unknown is None else forms.trained.masked_fill(unknown, 0)
-        meaning = self.correction(trained)
-        if self.vectors.shape[1]:
-            meaning = meaning + self.vectors[forms.words].to(meaning.dtype)
-        parts = [meaning]
+        parts = []
+        if self.correction is not None:
+            trained = forms.trained if unknown is None else forms.trained.masked_fill(unknown, 0)
+            meaning = self.correction(trained)
+            if self.vectors.shape[1]:
+                meaning = meaning + self.vectors[forms.words].to(meaning.dtype)
+            parts.append(meaning)
         if self.chars is not None:
             parts.append(self.chars(forms.chars))
         if self.features is not None:
             parts.append(self.features(forms.features))
+        parts += [table(rows) for table, rows in zip(self.context, forms.context.T, strict=True)]
         return torch.cat(parts, -1)

@@ -77,9 +77,9 @@ class Transformer(nn.Module):
     def forward(self, batch: Batch) -> Tensor:
         """``[batch, time, width]`` states of a batch."""
         assert isinstance(batch.forms, PieceForms)
-        return self.run(batch.forms, batch.places, batch.lengths)
+        return self.read(batch.forms, batch.places, batch.lengths)
 
-    def run(self, forms: PieceForms, places: Tensor, lengths: Tensor) -> Tensor:
+    def read(self, forms: PieceForms, places: Tensor, lengths: Tensor) -> Tensor:
         """States of sentences, 0 behind their ends: ``[batch, time, width]``.
 
         Args:

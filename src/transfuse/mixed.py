@@ -1,0 +1,82 @@
+"""Word forms for an encoder that reads them in two ways: as they are spelt, and as pieces of a pre-trained model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from transfuse.context import Form
+from transfuse.nn.forms import MixedForms
+from transfuse.pieces import Pieces, PieceTable
+from transfuse.vocabulary import FormTable, Vocabulary
+
+__all__ = ["MixedTable", "MixedVocabulary"]
+
+
+@dataclass(frozen=True)
+class MixedVocabulary:
+    """Both vocabularies.
+
+    Attributes:
+        words: of the forms as they are spelt.
+        pieces: of the pre-trained model.
+    """
+
+    words: Vocabulary
+    pieces: Pieces
+
+
+class MixedTable:
+    """Numbers word forms as they come; see `transfuse.vocabulary.FormTable`.
+
+    Args:
+        vocabulary: both of them.
+        most: see `transfuse.pieces.PieceTable`.
+    """
+
+    def __init__(self, vocabulary: MixedVocabulary, *, most: int) -> None:
+        self.vocabulary = vocabulary
+        self._words, self._pieces = FormTable(vocabulary.words), PieceTable(vocabulary.pieces, most=most)
+        self._number: dict[tuple[int, int], int] = {}
+
+    def __len__(self) -> int:
+        return len(self._number)
+
+    @property
+    def names(self) -> list[str]:
+        """The forms by their numbers."""
+        names = self._words.names
+        return [names[word] for word, _ in self._number]
+
+    def clear(self) -> None:
+        """Forget all forms, so that tagging stays in constant memory."""
+        self._words.clear()
+        self._pieces.clear()
+        self._number.clear()
+
+    def spell(self, text: str, offsets: Sequence[tuple[int, int]]) -> list[str]:
+        """The words of a sentence, each with what stands right before it and what is told of its place."""
+        both = zip(self._words.spell(text, offsets), self._pieces.spell(text, offsets), strict=True)
+        return [Form(word, _form(piece).before, _form(word).context) for word, piece in both]
+
+    def numbers(self, forms: Iterable[str]) -> list[int]:
+        """One number a form; new forms get the next free one."""
+        forms = list(forms)
+        pairs = zip(self._words.numbers(forms), self._pieces.numbers(forms), strict=True)
+        return [self._number.setdefault(pair, len(self._number)) for pair in pairs]
+
+    def forms(self) -> MixedForms:
+        """All forms numbered so far, in order."""
+        rows = torch.tensor(list(self._number), dtype=torch.long).view(-1, 2)
+        return MixedForms(self._words.forms().select(rows[:, 0]), self._pieces.forms().select(rows[:, 1]))
+
+    def dropped(self, forms: MixedForms, amount: float) -> Tensor:
+        """See `transfuse.vocabulary.FormTable.dropped`."""
+        return self._words.dropped(forms.forms, amount)
+
+
+def _form(word: str) -> Form:
+    return word if isinstance(word, Form) else Form(word)
