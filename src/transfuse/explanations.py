@@ -182,7 +182,7 @@ def _marks(case: Case, explanation: Explanation) -> list[list[_Mark]]:
         part = 0 if word.end <= entity.start else 2 if word.start >= entity.end else 1
         if reached < word.start:
             blank = case.text[reached : word.start]
-            parts[part if parts[part] or part == 0 else part - 1 or 0].append(_Mark(blank, word=False))
+            parts[0 if part == 1 and not parts[1] else part].append(_Mark(blank, word=False))
         shade = round(100 * abs(word.score) / strongest)
         parts[part].append(_Mark(word.text, word.score, shade))
         reached = word.end

@@ -20,6 +20,7 @@ from transfuse.cli import (
     demo,
     documents,
     encoders,
+    explaining,
     fusing,
     inspecting,
     reporting,
@@ -60,6 +61,7 @@ for module in (
     corpora,
     silver,
     encoders,
+    explaining,
     inspecting,
 ):
     module.register(app)
