@@ -99,7 +99,7 @@ class FusedTagger:
     ) -> None:
         self.members, self.rule, self.lists = tuple(members), rule, lists or Lists()
         self._labels, self.chunk = tuple(labels), chunk
-        self._voices = [voice(member.tagger) for member in self.members]
+        self._voices = [voice(member.tagger, briefly=isinstance(rule, Single)) for member in self.members]
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -1,9 +1,9 @@
 """What taggers think of a text: what they find, how probable they hold this and any other span, and each tag.
 
-Every kind of tagger is asked in the way that tells most. A network with a head says what probability its paths give to
-any span. A linear CRF says how probable each tag is; a span is then held as probable as the least probable of its
-words' tags, and of its not going on. All others say what they find, with their confidence, or 1 where they have none;
-what they do not find has probability 0.
+Every kind of tagger is asked in the way that tells most. A network with a head, whose tags say where a mention begins,
+says what probability its paths give to any span. A linear CRF says how probable each tag is; a span is then held as
+probable as the least probable of its words' tags, and of its not going on. All others say what they find, with their
+confidence, or 1 where they have none; what they do not find has probability 0.
 """
 
 from __future__ import annotations
@@ -23,13 +23,18 @@ from transfuse.linear import SCHEME, LinearTagger
 from transfuse.mapped import MappedTagger
 from transfuse.neural import NeuralTagger
 from transfuse.reading import Reader, pieces
-from transfuse.tags import Span
+from transfuse.tags import Scheme, Span
 from transfuse.text import Document, Entity, Tagger
 
 __all__ = ["LEAST", "Opinion", "Voice", "WordTags", "voice"]
 
 LEAST = 0.02
 """Spans that are less probable are not looked at unless somebody finds them."""
+
+
+_OPENING = (Scheme.BIO, Scheme.BIOES, Scheme.BMES)
+"""Schemes in which the tag of a word says whether a mention begins there. In others the end of a long mention looks as
+probable as the whole, so that nothing can be said of spans that were not found."""
 
 
 class WordTags(NamedTuple):
@@ -79,11 +84,16 @@ class Voice(Protocol):
         ...
 
 
-def voice(tagger: Tagger) -> Voice:
-    """How a tagger is asked."""
-    if isinstance(tagger, NeuralTagger):
+def voice(tagger: Tagger, *, briefly: bool = False) -> Voice:
+    """How a tagger is asked.
+
+    Args:
+        tagger: of any kind.
+        briefly: only what it finds, and how sure it is of it; that takes no longer than tagging.
+    """
+    if isinstance(tagger, NeuralTagger) and tagger.tagset.scheme in _OPENING and not briefly:
         return _Network(tagger)
-    if isinstance(tagger, LinearTagger | MappedTagger):
+    if isinstance(tagger, LinearTagger | MappedTagger) and not briefly:
         return _Linear(tagger)
     return _Finder(tagger)
 

@@ -138,7 +138,8 @@ class Reading:
         """The head's mentions and all other spans that are at least so probable, with their `chance`.
 
         A span is never more probable than that each word of it has a tag of the label, that its first word has a tag
-        with which a mention begins, or its last one with which it ends: only what passes these three is looked at.
+        with which a mention begins, or its last one with which it ends: only what passes these three is looked at. In a
+        scheme without a tag for beginnings the end of a mention counts as a mention too.
         """
         found = {span: self.chance(span) for span in self.spans}
         marginals = self.marginals.cpu()
