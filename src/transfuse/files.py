@@ -190,14 +190,17 @@ class Source:
         try:
             return piece.decode(codec)
         except UnicodeDecodeError as fault:
-            if self._errors == "strict":
-                raise self.error(
-                    f"byte {fault.object[fault.start]:#04x} is not {codec}: name the encoding, or read with "
-                    "errors=replace",
-                    number,
-                ) from None
-            self._losses.add("altered", f"bytes that are not {codec}", detail=repr(fault.object[:80]), line=number)
+            self._replacing(fault, codec, number)
             return piece.decode(codec, self._errors)
+
+    def _replacing(self, fault: UnicodeDecodeError, codec: str, number: int) -> None:
+        """Count a line with bytes that are none of the codec's, or raise where they are not to be replaced."""
+        if self._errors == "strict":
+            raise self.error(
+                f"byte {fault.object[fault.start]:#04x} is not {codec}: name the encoding, or read with errors=replace",
+                number,
+            ) from None
+        self._losses.add("altered", f"bytes that are not {codec}", detail=repr(fault.object[:80]), line=number)
 
     def text(self) -> str:
         """The whole text with its line ends as they are.
@@ -212,6 +215,29 @@ class Source:
             return raw.decode(codec)
         except UnicodeDecodeError as fault:
             return self._decode(raw, codec, raw.count(b"\n", 0, fault.start) + 1)
+
+    def pieces(self) -> Iterator[str]:
+        """The text with its line ends as they are, in pieces of some ten thousand characters; streams.
+
+        Raises:
+            DataError: as `lines` does.
+        """
+        codec, number, raw = self.encoding(), 1, b" "
+        decoder = codecs.getincrementaldecoder(codec)("strict")
+        while raw:
+            with self.unpacking():
+                raw = self.stream.read(_HEAD)
+            before = decoder.getstate()
+            try:
+                piece = decoder.decode(raw, not raw)
+            except UnicodeDecodeError as fault:
+                self._replacing(fault, codec, number + fault.object.count(b"\n", 0, fault.start))
+                decoder = codecs.getincrementaldecoder(codec)(self._errors)
+                decoder.setstate(before)
+                piece = decoder.decode(raw, not raw)
+            number += piece.count("\n")
+            if piece:
+                yield piece
 
 
 class Writer:

@@ -13,6 +13,7 @@ __all__ = ["Record", "dump", "lines", "values"]
 
 T = TypeVar("T")
 _BLANK = re.compile(r"[ \t\r\n]*")
+_GOES_ON = ("", *"0123456789.eE+-")
 _WHOLE = re.compile(r"\s*-?[0-9]{1,18}\s*")
 _NAMES = {str: "a string", int: "a whole number", float: "a number", list: "a list", dict: "an object"}
 
@@ -98,17 +99,16 @@ def lines(source: Source) -> Iterator[Record]:
 def values(source: Source, inside: str = "") -> Iterator[Record]:
     """The objects of a JSON file: the members of ``{inside: [...]}``, of an array, or objects one behind the other.
 
-    Holds the text of the file, but only one object at a time.
+    Streams: holds little more than one object at a time.
 
     Raises:
         DataError: no JSON, or something that is no object.
     """
-    text = source.text()
-    reader = _Reader(source, text)
+    reader = _Reader(source)
     while reader.peek():
         if reader.peek() == "[":
             yield from reader.array()
-        elif inside and reader.peek() == "{" and re.search(rf'"{inside}"\s*:\s*\[', text):
+        elif inside and reader.peek() == "{":
             yield from reader.members(inside)
         else:
             yield reader.record()
@@ -120,19 +120,42 @@ def _too_much(fault: Exception) -> str:
 
 
 class _Reader:
-    def __init__(self, source: Source, text: str) -> None:
-        self._source, self._text, self._place, self._decoder = source, text, 0, json.JSONDecoder()
-        self._counted, self._line = 0, 1
+    """Takes JSON apart as it comes: reads on where a value is not whole yet, and forgets what was taken."""
+
+    def __init__(self, source: Source) -> None:
+        self._source, self._pieces, self._decoder = source, source.pieces(), json.JSONDecoder()
+        self._text, self._place = "", 0
+        self._counted, self._line, self._before = 0, 1, 0
 
     def _here(self) -> int:
+        """The line of the place."""
         self._line += self._text.count("\n", self._counted, self._place)
         self._counted = self._place
         return self._line
 
+    def _column(self, place: int) -> int:
+        start = self._text.rfind("\n", 0, place)
+        return place - start + (self._before if start < 0 else 0)
+
+    def _more(self) -> bool:
+        """Read as much again as is there, so that trying anew costs no more than reading; False at the end."""
+        self._here()
+        if 2 * self._place > len(self._text):
+            self._before = self._column(self._place) - 1
+            self._text = self._text[self._place :]
+            self._place = self._counted = 0
+        reached, found = len(self._text), [self._text]
+        while sum(map(len, found[1:])) <= reached and (piece := next(self._pieces, "")):
+            found.append(piece)
+        self._text = "".join(found)
+        return len(self._text) > reached
+
     def peek(self) -> str:
         """The next character that is not blank, "" at the end."""
-        self._place = _BLANK.match(self._text, self._place).end()  # type: ignore[union-attr]
-        return self._text[self._place : self._place + 1]
+        while True:
+            self._place = _BLANK.match(self._text, self._place).end()  # type: ignore[union-attr]
+            if self._place < len(self._text) or not self._more():
+                return self._text[self._place : self._place + 1]
 
     def _take(self, wanted: str) -> str:
         found = self.peek()
@@ -145,13 +168,24 @@ class _Reader:
     def _value(self) -> tuple[int, Any]:
         self.peek()
         line = self._here()
-        try:
-            value, self._place = self._decoder.raw_decode(self._text, self._place)
-        except json.JSONDecodeError as fault:
-            raise self._source.error(f"not JSON: {fault.msg} (column {fault.colno})", fault.lineno) from None
-        except (RecursionError, ValueError) as fault:
-            raise self._source.error(_too_much(fault), line) from None
-        return line, value
+        while True:
+            try:
+                value, end = self._decoder.raw_decode(self._text, self._place)
+            except json.JSONDecodeError as fault:
+                behind = fault.pos - self._place
+                if not self._more():
+                    place = self._place + behind
+                    line += self._text.count("\n", self._place, place)
+                    reason = f"not JSON: {fault.msg} (column {self._column(place)})"
+                    raise self._source.error(reason, line) from None
+            except (RecursionError, ValueError) as fault:
+                raise self._source.error(_too_much(fault), line) from None
+            else:
+                # a number may go on behind what was read so far: 1.5 and 1e5 are first 1
+                width = end - self._place
+                if self._text[end : end + 1] not in _GOES_ON or not self._more():
+                    self._place += width
+                    return line, value
 
     def record(self) -> Record:
         return Record(self._source, *self._value())
@@ -167,18 +201,24 @@ class _Reader:
                 return
 
     def members(self, inside: str) -> Iterator[Record]:
+        """The records in a member of an object, or the object itself where it has no such list."""
+        whole: dict[str, Any] = {}
+        found, line = False, self._here()
         self._take("{")
         if self.peek() == "}":
             self._place += 1
-            return
-        while True:
-            line, key = self._value()
-            if not isinstance(key, str):
-                raise self._source.error("not JSON: a key is a string", line)
-            self._take(":")
-            if key == inside and self.peek() == "[":
-                yield from self.array()
-            else:
-                self._value()
-            if self._take(",}") == "}":
-                return
+        else:
+            while True:
+                start, key = self._value()
+                if not isinstance(key, str):
+                    raise self._source.error("not JSON: a key is a string", start)
+                self._take(":")
+                if key == inside and self.peek() == "[":
+                    found = True
+                    yield from self.array()
+                else:
+                    whole[key] = self._value()[1]
+                if self._take(",}") == "}":
+                    break
+        if not found:
+            yield Record(self._source, line, whole)

@@ -36,7 +36,7 @@ def read(
     unit: Unit = "auto",
     label: str = "type",
 ) -> Iterator[Document]:
-    """The documents of a collection; holds the file's text, but only one document at a time.
+    """The documents of a collection, one at a time.
 
     Args:
         source: the file.

@@ -31,7 +31,7 @@ def sniff(head: str) -> bool:
 def read(
     source: Source, *, losses: Losses, fragments: Fragments = "join", unit: Unit = "characters"
 ) -> Iterator[Document]:
-    """The documents of a file; holds the file's text, but only one document at a time.
+    """The documents of a file, one at a time.
 
     Args:
         source: the file.
