@@ -269,6 +269,16 @@ def test_what_is_no_record_is_refused(tmp_path, harm):
         read_records(tmp_path)
 
 
+def test_a_record_from_before_sets_were_counted_has_none(tmp_path):
+    made = replace(record([(3, 1, 1)]), sets={"T": 4, "TLP": 2})
+    write_record(made, tmp_path, "abc")
+    assert read_records(tmp_path)["abc"].sets == made.sets
+    table = json.loads((tmp_path / "abc.json").read_text())
+    del table["sets"]
+    (tmp_path / "abc.json").write_text(json.dumps(table))
+    assert read_records(tmp_path)["abc"] == replace(made, sets={})
+
+
 def test_a_record_from_before_a_setting_existed_is_of_its_default(tmp_path):
     comparison = make_comparison(plan())
     cell = next(cell for cell in comparison.cells() if cell.variant.name == "crfsuite")

@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from transfuse import bundle, formats, methods
+from transfuse.analysis import set_analysis
 from transfuse.architecture import Architecture, BiLSTMEncoder, TransformerEncoder, layer_of, slices
 from transfuse.layered import End, averaged, begin_slice, sliced, train_again, train_shared, voting
 from transfuse.methods.joint import Joint
@@ -509,6 +510,10 @@ def test_a_run_broken_off_anywhere_ends_in_the_same_bytes(
         except KeyboardInterrupt:
             kills += 1
     assert kills >= 3
+    target, source = (corpus(name, 4) for name in ("cardiology", "neurology"))
+    found = formats.read(tmp_path / "whole" / "predictions" / "test.jsonl", "jsonl")
+    (told,) = records(tmp_path / "whole", "sets")
+    assert told["regions"] == set_analysis([*target.train, *source.train], target.test, found).regions
     same(tmp_path / "whole", tmp_path / "killed")
 
 

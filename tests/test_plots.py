@@ -41,6 +41,11 @@ DRAWINGS = {
     "venn": lambda: plots.venn(
         [("tp", (1, 2, 3)), ("none", (0, 0, 0)), ("apart", (5, 0, 5))], rows=[("a", "base"), ("b", "c0")], title="T"
     ),
+    "radar": lambda: plots.radar(
+        [("up", 0, 10), ("right", -5, 5), ("down", 0, 1), ("left", 0, 100)],
+        [("a", "base", [10, 0, 0, 25]), ("b", "c0", [5, -5, 1, 100])],
+        title="T",
+    ),
     "nothing": lambda: plots.stacks([("a", {"x": 0})], title="none", x="n"),
 }
 
@@ -76,6 +81,24 @@ def test_names_are_shown_as_they_are():
     texts = [element.text for element in ElementTree.fromstring(DRAWINGS["curves"]().svg).iter(f"{SVG}text")]
     assert "病 & <m>" in texts
     assert "$b$" in [e.text for e in ElementTree.fromstring(DRAWINGS["intervals"]().svg).iter(f"{SVG}text")]
+
+
+def test_a_corner_lies_as_far_out_as_its_value():
+    """Of four axes, in the picture's own units: the rim of each is where the outermost ring has its corner."""
+    lines = re.findall(r'<path d="([^"]*)" clip-path="[^"]*" style="([^"]*)"', DRAWINGS["radar"]().svg)
+    found = {}
+    for path, style in lines:
+        colour = re.search(r"stroke: (#[0-9a-f]{6})", style)
+        points = [(float(x), float(y)) for x, y in re.findall(r"[ML] ([\d.-]+) ([\d.-]+)", path)]
+        if colour and len(points) == 5:
+            found.setdefault(colour[1], []).append(points)
+    *_, rim = found[COLOURS["line"]]
+    centre = tuple(sum(p[i] for p in rim[:4]) / 4 for i in (0, 1))
+    for colour, shares in (("base", (1, 0.5, 0, 0.25)), ("c0", (0.5, 0, 1, 1))):
+        (corners,) = found[COLOURS[colour]]
+        for corner, end, share in zip(corners, rim, shares, strict=False):
+            assert corner == pytest.approx([c + share * (e - c) for c, e in zip(centre, end, strict=True)], abs=0.01)
+        assert corners[4] == corners[0]
 
 
 def test_colours_can_be_told_apart():

@@ -6,14 +6,16 @@ import json
 import re
 import shutil
 import statistics
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
 from transfuse import Document, Entity, formats
+from transfuse.analysis import SetAnalysis, set_analysis
 from transfuse.data import resolve
 from transfuse.examples import examples, gather
-from transfuse.grids import main_grid, runs_grid, verdicts
+from transfuse.grids import main_grid, runs_grid, sets_grid, verdicts
 from transfuse.recipe import make_recipe, run_recipe
 from transfuse.report import markdown_grid, report_json, write_report
 from transfuse.results import find_runs, read_run
@@ -231,7 +233,7 @@ def test_the_report_holds_the_tables_and_needs_nothing_else(summary, table, tmp_
     page = Balance(html)
     assert not outside(html)
     assert page.text.count("A & B") == 2
-    for heads, rows in (main_grid(table), runs_grid(summary)):
+    for heads, rows in (main_grid(table), sets_grid(table), runs_grid(summary)):
         for cells in [heads, *rows]:
             assert all(cell in page.text and cell in markdown for cell in cells)
             assert f"| {' | '.join(cells)} |" in markdown
@@ -242,10 +244,37 @@ def test_the_report_holds_the_tables_and_needs_nothing_else(summary, table, tmp_
     pictures = {path.name for path in (place / "figures").iterdir()}
     assert pictures == {
         f"{TARGET}-10-{name}.{kind}"
-        for name in ("intervals", "types", "mentions", "errors", "overlap")
+        for name in ("intervals", "types", "mentions", "errors", "sets", "overlap")
         for kind in ("svg", "png")
     }
     assert {name for name in pictures if name.endswith("svg")} == set(re.findall(r"\(figures/(.*?)\)", markdown))
+
+
+def test_sets_are_those_of_the_predictions_and_their_means(folder, table):
+    row = next(row for row in table.rows if row.name == "target-only")
+    each = []
+    for seed in row.seeds:
+        corpus = resolve(TARGET).sample(0.1, seed=seed)
+        found = set_analysis(corpus.train, corpus.test, read_run(folder / f"net-{seed}").predictions())
+        each.append(found.quotients)
+        (record,) = (record for record in row.records if record.seed == seed)
+        assert SetAnalysis(record.sets) == found
+    assert row.sets() == pytest.approx({name: statistics.fmean(one[name] for one in each) for name in each[0]})
+    assert row.sets()["coverage"] < 0.9
+
+
+def test_runs_that_counted_no_sets_are_left_out_of_their_table_and_chart(summary, table, tmp_path):
+    first, *rest = table.rows
+    old = [replace(entry, record=replace(entry.record, sets={})) for entry in first.entries]
+    mixed = replace(table, rows=(replace(first, entries=tuple(old)), *rest))
+    assert [cells[0] for cells in sets_grid(mixed)[1]] == [row.name for row in rest]
+    none = [
+        replace(row, entries=tuple(replace(e, record=replace(e.record, sets={})) for e in row.entries))
+        for row in table.rows
+    ]
+    write_report(tmp_path, replace(summary, tables=(replace(table, rows=tuple(none)),)))
+    assert not list((tmp_path / "figures").glob("*-sets.*"))
+    assert "Distinct mentions as sets, %" not in (tmp_path / "report.html").read_text("utf-8")
 
 
 def test_the_json_is_in_per_cent_and_says_what_the_tables_say(summary, table):

@@ -7,8 +7,8 @@ entities and predictions that touch an ``unknown`` range of the gold document ar
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from transfuse.matching import Words
@@ -145,24 +145,47 @@ class SetAnalysis:
     With T the mentions of training, L those of gold and P those predicted; 0/0 is 0.
 
     Attributes:
-        unseen_found: ``|~T & L & P| / |~T & L|``: of the new mentions, the share that was found.
-        coverage: ``|T & L| / |L|``: the share of gold that training holds.
-        forgotten: ``|~P & T & L| / |T & L|``: of the mentions that training holds, the share that was not found.
-        misled: ``|~L & P & T| / |~L & P|``: of the wrong mentions, the share that training had called right.
-        excess: ``(|P| - |L|) / |L|``: how many more mentions were predicted than there are.
         regions: sizes of the seven regions of the diagram, by the sets they lie in, as ``TL`` or ``P``.
     """
 
-    unseen_found: float
-    coverage: float
-    forgotten: float
-    misled: float
-    excess: float
-    regions: dict[str, int]
+    regions: Mapping[str, int]
+
+    @property
+    def unseen_found(self) -> float:
+        """``|~T & L & P| / |~T & L|``: of the new mentions, the share that was found."""
+        return _share(self._sum("LP"), self._sum("L", "LP"))
+
+    @property
+    def coverage(self) -> float:
+        """``|T & L| / |L|``: the share of gold that training holds."""
+        return _share(self._sum("TL", "TLP"), self._sum("L", "TL", "LP", "TLP"))
+
+    @property
+    def forgotten(self) -> float:
+        """``|~P & T & L| / |T & L|``: of the mentions that training holds, the share that was not found."""
+        return _share(self._sum("TL"), self._sum("TL", "TLP"))
+
+    @property
+    def misled(self) -> float:
+        """``|~L & P & T| / |~L & P|``: of the wrong mentions, the share that training had called right."""
+        return _share(self._sum("TP"), self._sum("P", "TP"))
+
+    @property
+    def excess(self) -> float:
+        """``(|P| - |L|) / |L|``: how many more mentions were predicted than there are."""
+        return _share(self._sum("P", "TP") - self._sum("L", "TL"), self._sum("L", "TL", "LP", "TLP"))
+
+    @property
+    def quotients(self) -> dict[str, float]:
+        """All five by name."""
+        return {name: getattr(self, name) for name in ("unseen_found", "coverage", "forgotten", "misled", "excess")}
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON holds it."""
-        return asdict(self)
+        return {**self.quotients, "regions": dict(self.regions)}
+
+    def _sum(self, *names: str) -> int:
+        return sum(self.regions[name] for name in names)
 
 
 def set_analysis(
@@ -183,17 +206,9 @@ def set_analysis(
     for document, truths, guesses in _sides(gold, predicted):
         right.update(_mention(document, entity, fold) for entity in truths)
         found.update(_mention(document, entity, fold) for entity in guesses)
-    new, old, wrong = right - known, right & known, found - right
     named = {"T": known, "L": right, "P": found}
     places = Counter("".join(name for name in named if m in named[name]) for m in known | right | found)
-    return SetAnalysis(
-        unseen_found=_share(len(new & found), len(new)),
-        coverage=_share(len(old), len(right)),
-        forgotten=_share(len(old - found), len(old)),
-        misled=_share(len(wrong & known), len(wrong)),
-        excess=_share(len(found) - len(right), len(right)),
-        regions={name: places[name] for name in ("T", "L", "P", "TL", "TP", "LP", "TLP")},
-    )
+    return SetAnalysis({name: places[name] for name in ("T", "L", "P", "TL", "TP", "LP", "TLP")})
 
 
 def _share(part: int, whole: int) -> float:

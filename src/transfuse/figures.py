@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -145,6 +146,8 @@ def of_table(summary: Summary, table: Table, evidence: Evidence | None) -> list[
     if len(table.rows[0].types()) > 1:
         found.append(_types(few, colours, place, at))
     found += [_mentions(few, colours, place, at), _errors(few, place, at)]
+    if counted := [row for row in few if row.sets()]:
+        found.append(_sets(counted, colours, place, at))
     if evidence:
         found.append(_venn(evidence, colours, place, at))
     return found
@@ -190,6 +193,30 @@ def _errors(rows: Sequence[Row], place: str, at: str) -> Illustration:
         "nothing was found there. Spurious: nothing is there."
     )
     return Illustration(f"{place}-errors", caption, drawing)
+
+
+_QUOTIENTS = {
+    "unseen_found": "new mentions found",
+    "coverage": "gold in training",
+    "forgotten": "known ones missed",
+    "misled": "wrong ones in training",
+    "excess": "too many",
+}
+
+
+def _sets(rows: Sequence[Row], colours: dict[str, str], place: str, at: str) -> Illustration:
+    values = {row.name: [100 * value for value in row.sets().values()] for row in rows}
+    axes = [
+        (_QUOTIENTS[name], 5.0 * math.floor(min(0.0, *column) / 5), 5.0 * max(1, math.ceil(max(column) / 5)))
+        for name, column in zip(rows[0].sets(), zip(*values.values(), strict=True), strict=True)
+    ]
+    shown = [(name, colours[name], row) for name, row in values.items()]
+    drawing = plots.radar(axes, shown, title=f"Distinct mentions on {at}")
+    caption = (
+        "Distinct mentions as sets (Chai et al. 2022), in per cent; each axis has its own ends. Far out is better for "
+        "new mentions found, the centre for known ones missed and wrong ones. Too many: more predicted than in gold."
+    )
+    return Illustration(f"{place}-sets", caption, drawing)
 
 
 def _venn(evidence: Evidence, colours: dict[str, str], place: str, at: str) -> Illustration:

@@ -21,6 +21,7 @@ __all__ = [
     "main_grid",
     "notes",
     "runs_grid",
+    "sets_grid",
     "settings",
     "types_grid",
     "verdicts",
@@ -88,6 +89,14 @@ def types_grid(table: Table) -> Grid:
     counts = table.rows[0].first.types()
     rows = [[label, f"{c.gold:,}", *(_number(mean[label]) for mean in means.values())] for label, c in counts.items()]
     return ["type", "in test", *means], rows
+
+
+def sets_grid(table: Table) -> Grid:
+    """The set analysis of Chai et al. (2022), in per cent, of the rows whose runs have counted it."""
+    rows = [(row.name, row.sets()) for row in table.rows]
+    heads = ["method", "new ones found", "in training", "known ones missed", "wrong, from training", "too many"]
+    cells = [[name, *(_number(v, "+.2f" if k == "excess" else ".2f") for k, v in s.items())] for name, s in rows if s]
+    return heads, cells
 
 
 def data_grid(summary: Summary) -> Grid:
@@ -188,6 +197,7 @@ Gain: over {summary.baseline}, in points of F1, on the seeds that both have; its
 Error reduction: the gain as a share of what the baseline lacks, in per cent.
 p: approximate randomisation over test documents, two-sided, {tests}.
 Verdict: helps or hurts if p is at most {ALPHA}, else undecided; so with one seed or below {FEWEST_DOCUMENTS} documents.
+Distinct mentions as sets: those in training (sources, too), in gold, predicted. Too many: more predicted than in gold.
 Source epochs: passes over the sources' training sentences, all stages together.
 Source F1: of the source's own head on its dev split, before the target was learned and after.
 CPU s: processor time of training, with the sources', also where these were kept from before; without word vectors.

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["COLOURS", "Drawing", "Point", "Series", "bars", "curves", "intervals", "stacks", "venn"]
+__all__ = ["COLOURS", "Drawing", "Point", "Series", "bars", "curves", "intervals", "radar", "stacks", "venn"]
 
 COLOURS = {
     "card": "#ffffff",
@@ -247,6 +247,44 @@ def bars(groups: Sequence[str], rows: Sequence[tuple[str, str, Sequence[float]]]
         axes.set_ylabel(y)
         _legend(figure, axes)
         return done()
+
+
+def radar(
+    axes: Sequence[tuple[str, float, float]], rows: Sequence[tuple[str, str, Sequence[float]]], *, title: str
+) -> Drawing:
+    """A polygon for each row, over axes that go out from a centre, each with ends of its own.
+
+    Args:
+        axes: name, value in the centre, and value at the rim; three at least.
+        rows: name, colour, and a value for each axis.
+        title: what the figure shows.
+    """
+    turns = [math.pi / 2 - 2 * math.pi * i / len(axes) for i in range(len(axes))]
+    corners = [(math.cos(turn), math.sin(turn)) for turn in turns]
+    with _drawing(title, 4.6) as (figure, plane, done):
+        for ring in (0.25, 0.5, 0.75, 1.0):
+            plane.plot(*_closed([(ring * x, ring * y) for x, y in corners]), color=COLOURS["line"], linewidth=0.8)
+        for (x, y), (name, low, high) in zip(corners, axes, strict=True):
+            plane.plot([0, x], [0, y], color=COLOURS["line"], linewidth=0.8)
+            side = "center" if abs(x) < 0.1 else "left" if x > 0 else "right"
+            height = "bottom" if y > 0.1 else "top" if y < -0.1 else "center"
+            plane.text(1.06 * x, 1.06 * y, f"{name}\n{low:g} to {high:g}", ha=side, va=height, color=COLOURS["ink"])
+        for rank, (name, colour, values) in enumerate(rows):
+            out = [(value - low) / (high - low) for value, (_, low, high) in zip(values, axes, strict=True)]
+            points = _closed([(o * x, o * y) for o, (x, y) in zip(out, corners, strict=True)])
+            plane.fill(*points, color=COLOURS[colour], alpha=0.08, linewidth=0)
+            marker = MARKERS[rank % len(MARKERS)]
+            plane.plot(*points, color=COLOURS[colour], marker=marker, markersize=4, linewidth=1.6, label=name)
+        plane.set(xlim=(-1.9, 1.9), ylim=(-1.15, 1.35), aspect="equal")
+        plane.axis("off")
+        _legend(figure, plane)
+        return done()
+
+
+def _closed(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    """Across and up, back to the first point."""
+    round_ = [*points, points[0]]
+    return [x for x, _ in round_], [y for _, y in round_]
 
 
 def venn(

@@ -21,6 +21,7 @@ import tomli_w
 from pydantic import TypeAdapter, ValidationError
 
 from transfuse import bundle, formats, methods
+from transfuse.analysis import set_analysis
 from transfuse.card import model_card
 from transfuse.data import Data, build_task
 from transfuse.run import Run, environment
@@ -315,6 +316,10 @@ def run_recipe(
             shutil.rmtree(folder)
         raise
     scores = score_splits(tagger, task, predictions=folder / "predictions")
+    if task.target.test:
+        found = formats.read(folder / "predictions" / "test.jsonl", "jsonl")
+        learned = (document for corpus in (task.target, *task.sources) for document in corpus.train)
+        run.record("sets", regions=set_analysis(learned, task.target.test, found).regions)
     trained = run.records("trained")
     selection = str(trained[-1].get("selection", "")) if trained else ""
     facts |= {"method": recipe.name, "seed": recipe.seed, "selection": selection, "scores": scores}

@@ -83,6 +83,8 @@ class Record:
         forgetting: by source.
         selection: the rule by which the weights were chosen.
         environment: versions, device and threads.
+        sets: sizes of the regions of `transfuse.analysis.SetAnalysis` on the test split; none of runs that did not
+            count them.
     """
 
     recipe: dict[str, Any]
@@ -97,6 +99,7 @@ class Record:
     forgetting: dict[str, Forgetting]
     selection: str
     environment: dict[str, Any] = field(default_factory=dict)
+    sets: dict[str, int] = field(default_factory=dict)
 
     @property
     def method(self) -> str:
@@ -178,6 +181,7 @@ def make_record(run: Finished) -> Record:
         _forgetting(run),
         run.selection,
         {key: run.environment[key] for key in ("transfuse", "python", "torch", "device", "threads")},
+        run.sets,
     )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from transfuse import __version__, plots
-from transfuse.analysis import ERRORS
+from transfuse.analysis import ERRORS, SetAnalysis
 from transfuse.examples import Example, examples, gather
 from transfuse.figures import Illustration, across_shares, of_sweeps, of_table
 from transfuse.files import write_beside
@@ -24,6 +24,7 @@ from transfuse.grids import (
     main_grid,
     notes,
     runs_grid,
+    sets_grid,
     settings,
     types_grid,
     verdicts,
@@ -42,6 +43,7 @@ class _Section:
     lead: str
     main: Grid
     types: Grid
+    sets: Grid
     figures: list[Illustration]
     examples: list[Example]
 
@@ -110,7 +112,7 @@ def _section(summary: Summary, table: Table) -> _Section:
     evidence = gather(table)
     figures = of_table(summary, table, evidence)
     shown = examples(evidence) if evidence else []
-    return _Section(table, lead(table), main_grid(table), types_grid(table), figures, shown)
+    return _Section(table, lead(table), main_grid(table), types_grid(table), sets_grid(table), figures, shown)
 
 
 def _html(page: _Page) -> str:
@@ -136,6 +138,8 @@ def _markdown(page: _Page) -> str:
         parts += ["### Errors, mean over seeds", markdown_grid((["method", *ERRORS], kinds))]
         heads = ["method", "recall of mentions seen in training", "recall of unseen ones"]
         parts += ["### Seen and unseen", markdown_grid((heads, [_seen(row) for row in table.rows]))]
+        if section.sets[1]:
+            parts += ["### Distinct mentions as sets, %", markdown_grid(section.sets)]
         parts += map(_picture, section.figures)
     parts += ["## Data", markdown_grid(page.data), "## Runs", markdown_grid(page.runs)]
     parts += ["## How to read this", "\n".join(f"- {note}" for note in page.notes)]
@@ -198,6 +202,7 @@ def _cell(table: Table, row: Row, record: Record) -> dict[str, Any]:
             name: {"split": f.split, "before": _percent(f.before), "after": _percent(f.after)}
             for name, f in record.forgetting.items()
         },
+        "sets": {k: 100 * v for k, v in SetAnalysis(record.sets).quotients.items()} if record.sets else None,
         "selection": record.selection,
     }
 

@@ -69,6 +69,12 @@ class Finished:
         found = list(self._last("trained").values())
         return str(found[-1].get("selection", "")) if found else ""
 
+    @property
+    def sets(self) -> dict[str, int]:
+        """Regions of the set analysis of the test split; nothing where the run did not record them."""
+        regions: dict[str, int] = self._last("sets").get("", {}).get("regions", {})
+        return regions
+
     def predictions(self, split: str = "test") -> tuple[Document, ...]:
         """What the tagger found in a split of the target. Raises DataError where it is not there."""
         return tuple(formats.read(self.folder / "predictions" / f"{split}.jsonl", "jsonl"))

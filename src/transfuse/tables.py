@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from transfuse.analysis import error_reduction
+from transfuse.analysis import SetAnalysis, error_reduction
 from transfuse.records import Record
 from transfuse.score import Counts
 from transfuse.significance import Difference, Interval
@@ -151,6 +151,13 @@ class Row:
     def errors(self) -> dict[str, float]:
         """Mean number of errors by kind."""
         return {kind: statistics.fmean(r.errors[kind] for r in self.records) for kind in self.first.errors}
+
+    def sets(self) -> dict[str, float]:
+        """Means of the quotients of the set analysis; nothing where a run has none."""
+        if not all(record.sets for record in self.records):
+            return {}
+        each = [SetAnalysis(record.sets).quotients for record in self.records]
+        return {name: statistics.fmean(one[name] for one in each) for name in each[0]}
 
     def mentions(self) -> dict[str, Counts]:
         """Strict counts over seen and unseen mentions, added over the runs."""
