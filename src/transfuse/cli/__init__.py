@@ -23,6 +23,7 @@ from transfuse.cli import (
     explaining,
     fusing,
     inspecting,
+    pretraining,
     reporting,
     reproducing,
     settings,
@@ -61,6 +62,7 @@ for module in (
     corpora,
     silver,
     encoders,
+    pretraining,
     explaining,
     inspecting,
 ):
