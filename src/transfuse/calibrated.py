@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from transfuse.calibration import Bin, Map, bins, expected_error, fit_map, load_map, save_map
+from transfuse.calibration import METHODS, Bin, Map, Temperature, bins, expected_error, fit_map, load_map, save_map
 from transfuse.evidence import Evidence, Mask, gather
 from transfuse.opinions import voice
 from transfuse.parts import Part, load_part, save_part
@@ -160,7 +160,7 @@ def calibrate(
     notes = tuple(f"{label} is not annotated in dev and does not come out." for label in left)
     work = _Work(gather([asked], [member.tagger.labels], dev, labels), method, demand, per_label)
     every = np.ones(len(dev), dtype=bool)
-    learned, thresholds = work.fit(every)
+    learned, thresholds = work.fit()
     plain = work.evidence.counts(work.evidence.answer(work.evidence.found[0], work.evidence.chances[0]), every)
     after, held_out = work.cross_fit(_halves(len(dev)))
     scores, right = work.evidence.chances[0], work.evidence.right
@@ -206,15 +206,20 @@ class _Work:
         """The spans that may come out and of which gold says whether they are right."""
         return _stays(self.evidence) & self.evidence.known
 
-    def fit(self, inside: Mask) -> tuple[Map, dict[str, float]]:
-        """The map and the thresholds that some documents teach."""
-        learned = self.map(inside)
-        return learned, self.thresholds(learned, inside)
+    def fit(self) -> tuple[Map, dict[str, float]]:
+        """The map and the thresholds that all documents teach."""
+        learned = fit_map(self.method, *self.taught(self.counted))
+        return learned, self.thresholds(learned, np.ones(len(self.evidence.documents), dtype=bool))
 
-    def map(self, inside: Mask) -> Map:
-        """The map that some documents teach."""
+    def half_map(self, inside: Mask) -> Map:
+        """The map that half of the documents teach, however little they have to tell; where it is nothing, none."""
         here = self.counted & inside[self.evidence.rows]
-        return fit_map(self.method, self.evidence.chances[0][here], self.evidence.right[here])
+        learned: Map = METHODS[self.method].fit(*self.taught(here)) if here.any() else Temperature(1.0)
+        return learned
+
+    def taught(self, here: Mask) -> tuple[NDArray[np.float64], Mask]:
+        """Confidences of some spans, and whether these are right."""
+        return self.evidence.chances[0][here], self.evidence.right[here]
 
     def thresholds(self, learned: Map, inside: Mask) -> dict[str, float]:
         """By label, those that some documents teach."""
@@ -246,7 +251,7 @@ class _Work:
         after, total = np.zeros(len(self.evidence.spans)), Counts()
         met = True
         for inside in (half, ~half):
-            learned, others = self.map(inside), ~inside[self.evidence.rows]
+            learned, others = self.half_map(inside), ~inside[self.evidence.rows]
             after[others] = learned(self.evidence.chances[0][others])
             try:
                 total += self.counts(learned, self.thresholds(learned, inside), ~inside)
