@@ -6,19 +6,40 @@ begins with a sentence, as everything begins that is tagged; only a sentence tha
 
 from __future__ import annotations
 
+import hashlib
+import json
+import random
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
 
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
+from transfuse.checks import without_overlap
+from transfuse.files import write_beside
 from transfuse.masking import PieceBatch
 from transfuse.nn.padding import inside
 from transfuse.pieces import PieceTable
-from transfuse.reading import pieces
-from transfuse.text import Document
+from transfuse.reading import chunks, pieces
+from transfuse.text import ConfigError, Corpus, Document
+from transfuse.words import is_blank
 
-__all__ = ["Passages", "cut_passages", "join", "plan"]
+__all__ = ["Drawn", "Passages", "RawText", "cut_passages", "join", "plan"]
+
+_HELD = 100
+"""Documents that are held out, at most; and of fewer than twenty times as many, a twentieth."""
+
+_LOOKED_UP = 500
+"""Documents that are looked up in a target at once."""
+
+_WORDS = 50_000
+"""Words that are cut into pieces at once."""
 
 _FORMS = 1 << 18
 """So many word forms are remembered, at most."""
@@ -136,3 +157,109 @@ def plan(lengths: Tensor, batch: int, *, steps: int = 0, pieces: int = 0, seed: 
                 read += int(lengths[groups[number]].sum())
                 if read >= pieces if pieces else len(found) == steps:
                     return found
+
+
+@dataclass(frozen=True)
+class RawText:
+    """What is learned from, and what the learned model is asked about.
+
+    Attributes:
+        train: passages.
+        held: those of the documents that were held out.
+        facts: counts and SHA-256, for the record.
+    """
+
+    train: Passages
+    held: Passages
+    facts: dict[str, Any]
+
+    def save(self, path: Path) -> None:
+        """Keep it, so that a killed run reads the same again, and at once."""
+        parts = {"train": self.train, "held": self.held}
+        tensors = {f"{name}.{key}": value for name, part in parts.items() for key, value in vars(part).items()}
+        with write_beside(path) as fresh:
+            save_file(tensors, fresh, {"facts": json.dumps(self.facts)})
+
+    @classmethod
+    def load(cls, path: Path) -> RawText:
+        """Read what `save` wrote."""
+        with safe_open(path, "pt") as file:
+            keys = ("pieces", "words", "bounds")
+            train, held = (Passages(*(file.get_tensor(f"{name}.{key}") for key in keys)) for name in ("train", "held"))
+            return cls(train, held, json.loads(file.metadata()["facts"]))
+
+
+class Drawn:
+    """Documents that hold a word, each text once, in a drawn order.
+
+    Args:
+        documents: read once, and held in memory.
+        targets: documents that stand in the dev or test split of one of these are left out.
+        limit: how many are drawn; 0 for all.
+        seed: decides the order.
+    """
+
+    def __init__(
+        self, documents: Iterable[Document], targets: Sequence[Corpus] = (), *, limit: int = 0, seed: int = 0
+    ) -> None:
+        self._counts = Counter(documents=0, empty=0, repeated=0, read=0)
+        self._removed = {target.name: {"by_id": 0, "by_text": 0} for target in targets}
+        self._targets = targets
+        unique: dict[str, Document] = {}
+        for document in documents:
+            self._counts["documents"] += 1
+            if is_blank(document.text):
+                self._counts["empty"] += 1
+            elif unique.setdefault(document.text, document) is not document:
+                self._counts["repeated"] += 1
+        self._order = list(unique.values())
+        random.Random(f"pretrain/{seed}").shuffle(self._order)
+        if limit:
+            del self._order[limit:]
+
+    def read(self, table: PieceTable, capacity: int, *, passages: int, pieces: int = 0) -> RawText:
+        """Cut documents into passages until there are enough; the first documents are held out.
+
+        Args:
+            table: cuts words into pieces.
+            capacity: pieces of a passage, at most.
+            passages: how many are enough; unless
+            pieces: are given, and are then what is counted.
+
+        Raises:
+            ConfigError: there are fewer than two documents.
+        """
+        digest = hashlib.sha256()
+        left = _hashed(self._apart(), digest)
+        held = list(islice(left, min(_HELD, max(1, len(self._order) // 20))))
+        parts: list[Passages] = []
+        for group in filter(None, chunks(left, _WORDS)):
+            parts.append(cut_passages(group, table, capacity))
+            self._counts["read"] += len(group)
+            if sum(len(part.pieces) for part in parts) >= pieces if pieces else sum(map(len, parts)) >= passages:
+                break
+        if not parts:
+            raise ConfigError(
+                f"of {self._counts['documents']} documents {len(held)} can be read, and two are needed, since one is "
+                "held out; txt[per=line]:FILE takes each line for a document"
+            )
+        train, rest = join(parts), cut_passages(held, table, capacity)
+        sizes = {"held_out": len(held), "pieces": len(train.pieces), "passages": len(train)}
+        facts = {**self._counts, **sizes, "removed": self._removed, "sha256": digest.hexdigest()}
+        return RawText(train, rest, {"text": facts})
+
+    def _apart(self) -> Iterator[Document]:
+        """The documents that no target is scored on; those that go are counted as they are looked up."""
+        for start in range(0, len(self._order), _LOOKED_UP):
+            some = Corpus("text", {"train": tuple(self._order[start : start + _LOOKED_UP])}, ())
+            for target in self._targets:
+                some, gone = without_overlap(some, target)
+                for reason, number in gone.items():
+                    self._removed[target.name][reason] += number
+            yield from some.train
+
+
+def _hashed(documents: Iterable[Document], digest: Any) -> Iterator[Document]:
+    for document in documents:
+        digest.update(f"\x1e{document.id}\x1f{document.text}".encode("utf-8", "surrogatepass"))
+        yield document

@@ -9,49 +9,33 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import random
 import shutil
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file, save_model
+from safetensors.torch import save_model
 from torch import Tensor
 
 from transfuse import encoders
 from transfuse.architecture import TransformerEncoder
-from transfuse.checks import without_overlap
 from transfuse.data import raw_documents, resolve, resolve_target
 from transfuse.files import write_beside
 from transfuse.masking import MaskedModel, Masking, masking
-from transfuse.passages import Passages, cut_passages, join, plan
+from transfuse.passages import Drawn, Passages, RawText, plan
 from transfuse.pieces import Pieces, PieceTable
-from transfuse.reading import chunks
 from transfuse.run import Run, environment
-from transfuse.text import ConfigError, Corpus, Document
+from transfuse.text import ConfigError, Document
 from transfuse.train import Training, fit
-from transfuse.words import is_blank
 
 __all__ = ["Pretraining", "pretrain"]
-
-_HELD = 100
-"""Documents that are held out, at most; and of fewer than twenty times as many, a twentieth."""
 
 _WARMUP = 0.1
 _HEAD = 10.0
 """The head begins with nothing, the encoder with all that it was pre-trained on: factor on the head's rate."""
-
-_LOOKED_UP = 500
-"""Documents that are looked up in a target at once."""
-
-_WORDS = 50_000
-"""Words that are cut into pieces at once."""
 
 _TENTHS = 10
 """An epoch of the loop is a tenth of all steps, however often that goes over the text."""
@@ -152,7 +136,7 @@ def pretrain(
     encoder, pieces, origin = start.load()
     hiding = masking(pieces, settings.mask)
     kept = folder / "checkpoint" / "text.safetensors"
-    text = _load_text(kept) if kept.exists() else _read_text(settings, start.table(pieces, encoder), encoder.capacity)
+    text = RawText.load(kept) if kept.exists() else _read(settings, start.table(pieces, encoder), encoder.capacity)
     text.facts.setdefault("encoder", origin)
     if text.facts["encoder"] != origin:
         raise ConfigError(f"{settings.encoder} is no longer the encoder with which the run in {folder} began")
@@ -161,15 +145,15 @@ def pretrain(
     run.write_json("environment.json", environment())
     if not kept.exists():
         kept.parent.mkdir(exist_ok=True)
-        _save_text(text, kept)
         run.record("text", **text.facts)
+        text.save(kept)
     torch.manual_seed(settings.seed)
     counts = torch.bincount(text.train.pieces, minlength=pieces.tokenizer.get_vocab_size())
     network = MaskedModel(encoder, counts).to(device)
     trained = _train(network, hiding, text, settings, run)
     with write_beside(folder / "encoder") as part:
         _write_encoder(network, pieces, part, settings.encoder)
-    facts = {"name": settings.encoder, "device": device, **text.facts, **trained}
+    facts = {"name": settings.encoder, "device": device, "length": encoder.capacity, **text.facts, **trained}
     run.write_json(result.name, facts)
     run.finish()
     return facts
@@ -184,96 +168,13 @@ def _claim(folder: Path, settings: Pretraining) -> None:
         raise ConfigError(f"{folder} holds files and no pre-training: choose another --out")
 
 
-@dataclass(frozen=True)
-class _Text:
-    train: Passages
-    held: Passages
-    facts: dict[str, Any]
+def _read(settings: Pretraining, table: PieceTable, capacity: int) -> RawText:
+    targets = [resolve_target(spec) for spec in settings.apart]
+    drawn = Drawn(settings.documents(), targets, limit=settings.limit, seed=settings.seed)
+    return drawn.read(table, capacity, passages=settings.steps * settings.batch, pieces=settings.pieces)
 
 
-def _read_text(settings: Pretraining, table: PieceTable, capacity: int) -> _Text:
-    """Documents in a drawn order until there are enough of them for all steps; the first ones are held out."""
-    counts: Counter[str] = Counter()
-    drawn = _drawn(settings, counts)
-    removed: dict[str, dict[str, int]] = {}
-    left = _unseen(drawn, [resolve_target(spec) for spec in settings.apart], removed)
-    digest = hashlib.sha256()
-    held = list(_hashed(islice(left, min(_HELD, max(1, len(drawn) // 20))), digest))
-    parts: list[Passages] = []
-    for group in filter(None, chunks(_hashed(left, digest), _WORDS)):
-        parts.append(cut_passages(group, table, capacity))
-        counts["read"] += len(group)
-        passages, pieces = sum(map(len, parts)), sum(len(part.pieces) for part in parts)
-        if pieces >= settings.pieces if settings.pieces else passages >= settings.steps * settings.batch:
-            break
-    if not counts["read"]:
-        there = f"{len(held)} of {counts['documents']} documents"
-        raise ConfigError(
-            f"{there} can be read: two are needed, since one is held out; txt[per=line]:FILE has one a line"
-        )
-    train, apart = join(parts), cut_passages(held, table, capacity)
-    facts = {
-        **{f"{name}_documents": number for name, number in counts.items()},
-        "held_out_documents": len(held),
-        "removed": removed,
-        "text_pieces": len(train.pieces),
-        "held_out_pieces": len(apart.pieces),
-        "passages": len(train),
-        "sha256": digest.hexdigest(),
-    }
-    return _Text(train, apart, facts)
-
-
-def _drawn(settings: Pretraining, counts: Counter[str]) -> list[Document]:
-    """The documents that hold a word, each text once, in the order in which they are drawn."""
-    unique: dict[str, Document] = {}
-    for document in settings.documents():
-        counts["documents"] += 1
-        if is_blank(document.text):
-            counts["empty"] += 1
-        elif unique.setdefault(document.text, document) is not document:
-            counts["repeated"] += 1
-    drawn = list(unique.values())
-    random.Random(f"pretrain/{settings.seed}").shuffle(drawn)
-    return drawn[: settings.limit] if settings.limit else drawn
-
-
-def _unseen(
-    documents: Sequence[Document], targets: Sequence[Corpus], removed: dict[str, dict[str, int]]
-) -> Iterator[Document]:
-    """The documents that no target is scored on; how many were removed for each is counted as they are looked up."""
-    for start in range(0, len(documents), _LOOKED_UP):
-        some = Corpus("text", {"train": tuple(documents[start : start + _LOOKED_UP])}, ())
-        for target in targets:
-            some, gone = without_overlap(some, target)
-            before = removed.setdefault(target.name, dict.fromkeys(gone, 0))
-            removed[target.name] = {reason: before[reason] + number for reason, number in gone.items()}
-        yield from some.train
-
-
-def _hashed(documents: Iterable[Document], digest: Any) -> Iterator[Document]:
-    for document in documents:
-        digest.update(f"\x1e{document.id}\x1f{document.text}".encode("utf-8", "surrogatepass"))
-        yield document
-
-
-_ARRAYS = ("pieces", "words", "bounds")
-
-
-def _save_text(text: _Text, path: Path) -> None:
-    """Keep what was read, so that a killed run reads the same again, and at once."""
-    tensors = {f"{part}.{name}": getattr(getattr(text, part), name) for part in ("train", "held") for name in _ARRAYS}
-    with write_beside(path) as fresh:
-        save_file(tensors, fresh, {"facts": json.dumps(text.facts)})
-
-
-def _load_text(path: Path) -> _Text:
-    with safe_open(path, "pt") as file:
-        train, held = (Passages(*(file.get_tensor(f"{part}.{name}") for name in _ARRAYS)) for part in ("train", "held"))
-        return _Text(train, held, json.loads(file.metadata()["facts"]))
-
-
-def _train(network: MaskedModel, hiding: Masking, text: _Text, settings: Pretraining, run: Run) -> dict[str, Any]:
+def _train(network: MaskedModel, hiding: Masking, text: RawText, settings: Pretraining, run: Run) -> dict[str, Any]:
     """Train, with the loss on held-out text before and after."""
     stage = run.stage("pretrain")
     told = run.records("held_out")

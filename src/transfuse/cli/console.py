@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from transfuse.text import ConfigError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Column",
+    "check_device",
     "count",
     "duration",
     "epilog",
@@ -131,6 +134,21 @@ def use_threads(number: int) -> None:
     import torch
 
     torch.set_num_threads(number)
+
+
+def check_device(device: str) -> None:
+    """Refuse a device on which torch cannot compute, in one line.
+
+    Raises:
+        ConfigError: it is none, or not here.
+    """
+    import torch
+
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ConfigError(f"--device {device}: {reason}") from None
 
 
 @contextmanager

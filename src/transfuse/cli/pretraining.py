@@ -7,7 +7,18 @@ from typing import Annotated, Any
 
 import typer
 
-from transfuse.cli.console import count, duration, epilog, note, print_json, say, show_table, use_threads, watching
+from transfuse.cli.console import (
+    check_device,
+    count,
+    duration,
+    epilog,
+    note,
+    print_json,
+    say,
+    show_table,
+    use_threads,
+    watching,
+)
 
 __all__ = ["pretrain", "register"]
 
@@ -56,6 +67,7 @@ def pretrain(
     weights; a finished one is not run again.
     """
     use_threads(threads)
+    check_device(device)
     from transfuse import pretraining
 
     settings = pretraining.Pretraining(
@@ -82,10 +94,11 @@ def pretrain(
 
 
 def _show(facts: dict[str, Any], folder: Path) -> None:
+    text = facts["text"]
     rows = [(when, f"{told['loss']:.3f}", f"{told['perplexity']:,.1f}") for when, told in facts["held_out"].items()]
     columns = [("", "left"), ("nats a hidden piece", "right"), ("perplexity", "right")]
-    show_table(f"On {count(facts['held_out_documents'], 'document')} held out", columns, rows)
-    for target, gone in facts["removed"].items():
+    show_table(f"On {count(text['held_out'], 'document')} held out", columns, rows)
+    for target, gone in text["removed"].items():
         away = count(sum(gone.values()), "document")
         say(f"{target}: {away} taken out that its dev or test holds")
     read = f"{count(facts['steps'], 'step')}, {facts['pieces']:,} pieces, {facts['passes']:g} passes over the text"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from transfuse.cli.console import (
+    check_device,
     count,
     duration,
     epilog,
@@ -146,7 +147,7 @@ def perform(recipe: Recipe, folder: Path, *, device: str = "cpu", label: str = "
 def _finish(recipe: Recipe, output: Path | None, device: str, as_json: bool) -> None:
     from transfuse.results import read_run
 
-    _check_device(device)
+    check_device(device)
     folder = output or Path("runs") / recipe.hash
     before = (folder / "done").exists()
     scores = perform(recipe, folder, device=device)
@@ -171,16 +172,6 @@ def _finish(recipe: Recipe, output: Path | None, device: str, as_json: bool) -> 
     chosen = f"chosen by: {run.selection}; " if run.selection else ""
     say(f"{chosen}training took {duration(run.cpu_seconds)} of CPU time")
     say(f"bundle: {folder / 'bundle'}")
-
-
-def _check_device(device: str) -> None:
-    import torch
-
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).partition("\n")[0]
-        raise ConfigError(f"--device {device}: {reason}") from None
 
 
 def _show_scores(scores: dict[str, Any], title: str) -> None:
