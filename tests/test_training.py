@@ -61,18 +61,18 @@ def test_killed_at_five_random_moments_it_ends_in_the_same_bytes(tmp_path: Path)
     finish(start(whole))
     draw = random.Random(5)
     kills = 0
-    while kills < 5 and not (killed / "done").exists():
+    while kills < 5:
         child = start(killed)
         # each life saves once at least, and so gets further than the one before it
         wait_for_checkpoint(killed, child)
-        time.sleep(draw.uniform(0, 0.4))
+        time.sleep(draw.uniform(0, 0.1))
         child.send_signal(signal.SIGKILL)
         child.communicate()
+        assert child.returncode == -signal.SIGKILL, "it ended before it was killed: give it more to do"
         kills += 1
     finish(start(killed))
     for name in ("bundle/weights.safetensors", "bundle/vocabulary.json", "scores.json"):
         assert (whole / name).read_bytes() == (killed / name).read_bytes(), name
-    assert kills >= 2
     assert any('"resumed"' in line for line in (killed / "records.jsonl").read_text().splitlines())
 
 
