@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from transfuse import tags as tagging
 from transfuse.losses import Losses
-from transfuse.text import BundleError, Document, Entity
+from transfuse.text import BundleError, ConfigError, Document, Entity
 from transfuse.words import align, flatten, sentences, words
 
 __all__ = ["SCHEME", "LinearCRF", "LinearModel", "LinearTagger", "Tokens", "features", "read_tokens", "train_linear"]
@@ -35,6 +36,12 @@ class LinearCRF:
     c1: float = 0.05
     c2: float = 0.01
     iterations: int = 100
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.c1 < math.inf and 0 <= self.c2 < math.inf):
+            raise ConfigError(f"c1 and c2 are weights of at least 0, not {self.c1:g} and {self.c2:g}")
+        if self.iterations < 1:
+            raise ConfigError(f"iterations are at least 1, not {self.iterations}")
 
     def train(self, items: Iterable[tuple[Any, Sequence[str]]], folder: Path) -> bytes:
         """Train with L-BFGS and elastic net; what CRFsuite writes is returned.
