@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -535,7 +536,7 @@ def test_demo_prints_the_table_writes_the_report_and_is_instant_again(done, here
     assert [row["method"] for row in rows] == ["target-only", "crfsuite", "retrain"]
     assert rows[2]["sources"] == ["demo-cardiology-zh"]
     for row in rows:
-        assert f"{row['mean']:.2f}" in printed
+        assert re.search(rf"\b{row['mean']:.2f} +{row['low']:.2f} to {row['high']:.2f} ", printed)
     assert "report.html" in {path.name for path in (here / "d").iterdir()}
     monkeypatch.setattr("transfuse.methods.crfsuite.Crfsuite.fit", None)  # nothing is trained again
     assert done("demo", "--out", "d", "--language", "zh", "--share", 0.05) == printed

@@ -32,7 +32,7 @@ Grid = tuple[list[str], list[list[str]]]
 
 T = TypeVar("T")
 
-FEW = ("method", "strict F1", "gain", "p", "verdict", "source epochs", "CPU s", "published")
+FEW = ("method", "strict F1", "95 % interval", "gain", "p", "verdict", "source epochs", "CPU s", "published")
 """Columns of the main grid that go into 100 characters."""
 
 FEW_OF_MEANS = ("method", "strict F1", "gain", "tasks", "helps", "hurts", "CPU s", "published")

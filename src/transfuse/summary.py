@@ -85,8 +85,9 @@ def _ordered(rows: Mapping[str, Sequence[Entry]], baseline: str) -> list[list[En
     ]
     digest = found[0][0].record.data["target"]["sha256"]
     for row in found:
-        if any(a.record.seed == b.record.seed for a, b in pairwise(row)):
-            raise DataError(f"{row[0].task}: two runs of {row[0].variant} have the same seed")
+        if twice := [a.record.seed for a, b in pairwise(row) if a.record.seed == b.record.seed]:
+            what = f"two runs of {row[0].variant} have the same seed, {twice[0]}"
+            raise DataError(f"{row[0].task}: {what}: name the folder of one alone")
         for entry in row:
             if entry.record.data["target"]["sha256"] != digest:
                 raise DataError(f"{entry.task}: {entry.record.target} has changed between the runs")
