@@ -210,8 +210,10 @@ class Drawn:
             self._counts["documents"] += 1
             if is_blank(document.text):
                 self._counts["empty"] += 1
-            elif unique.setdefault(document.text, document) is not document:
+            elif document.text in unique:
                 self._counts["repeated"] += 1
+            else:
+                unique[document.text] = Document(document.id, document.text)  # what is annotated in it is not for us
         self._order = list(unique.values())
         random.Random(f"pretrain/{seed}").shuffle(self._order)
         if limit:
