@@ -18,6 +18,7 @@ from transfuse import cells as running
 from transfuse.cells import comparison_entries, find_records, pending_cells, run_cells
 from transfuse.cli import main
 from transfuse.comparison import BASELINES, load_comparison, make_comparison
+from transfuse.figures import of_sweeps
 from transfuse.grids import main_grid, verdicts
 from transfuse.recipe import make_recipe
 from transfuse.records import Exposure, Forgetting, Record, make_record, read_records, write_record
@@ -393,6 +394,13 @@ def test_the_grid_shows_sources_before_and_after_and_leaves_empty_columns_out():
     assert (row["source epochs"], row["source F1 before"], row["source F1 after"]) == ("3.0", "80.00", "60.00")
     assert row["CPU s"] == "1.5"
     assert "published" not in heads
+
+
+def test_a_sweep_over_lists_is_drawn_as_one_over_numbers():
+    for values in ([0.25, 1.0], [[0.25], [0.25, 1.0]]):
+        swept = [replace(e, swept=("m.x", v)) for v in values for e in entries(f"m x={v}", BASE, seeds=1)]
+        (figure,) = of_sweeps(summarise([*entries("target-only", BASE, seeds=1), *swept], resamples=20))
+        assert all(f">{value}<" in figure.drawing.svg for value in values)
 
 
 def test_two_runs_of_one_seed_are_refused():

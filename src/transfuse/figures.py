@@ -115,7 +115,8 @@ def of_sweeps(summary: Summary) -> list[Illustration]:
 
 
 def _sweep(summary: Summary, path: str, share: float, tasks: dict[str, list[Row]]) -> Illustration:
-    values = list(dict.fromkeys(row.swept[1] for rows in tasks.values() for row in rows if row.swept))
+    every = [row.swept[1] for rows in tasks.values() for row in rows if row.swept]
+    values = [value for i, value in enumerate(every) if value not in every[:i]]  # a value may be a list
     colours = _colours(tasks, "")
     series = [
         Series(task, colours[task], tuple(_mean(values.index(row.swept[1]), row) for row in rows if row.swept))
