@@ -29,6 +29,9 @@ SPANS = 100
 def main() -> None:
     """Print the mean change for the top word and for a random one: of all words, and of those around the span."""
     torch.set_num_threads(1)
+    if len(sys.argv) < 2:
+        print("name a finished run, whose tagger is to be explained")
+        return
     run, corpus, *ways = [*sys.argv[1:], "ncbi-disease"] if len(sys.argv) == 2 else sys.argv[1:]
     tagger = bundle.load(bundle.locate(Path(run)))
     spans = [(d, e) for d in resolve_target(corpus).test for e in d.entities if e.label in tagger.labels]
