@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import isotonic_regression
 from scipy.stats import binomtest
@@ -161,6 +161,7 @@ def every_threshold(scores: Any, right: Any, gold: int) -> dict[float, tuple[flo
     return found
 
 
+@settings(max_examples=400)
 @given(judged(both=False), st.integers(0, 5), st.sampled_from(["f1", "precision", "recall"]), st.integers(1, 10))
 def test_the_best_threshold_of_all(data: Judged, missed: int, kind: str, tenths: int) -> None:
     scores, right = data
