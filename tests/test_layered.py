@@ -116,9 +116,18 @@ def stack(number: int) -> Any:
     return SimpleNamespace(encoder=nn.ModuleDict({"model": model}))
 
 
-def test_layers_are_named_from_below(bert: Architecture) -> None:
+def test_layers_are_named_from_below(bert: Architecture, tmp_path: Path) -> None:
+    run = Run(tmp_path)
     assert isinstance(bert.encoder, TransformerEncoder)
     assert slices(bert.encoder.load()[0]) == ("embedding", "layer.1", "layer.2")
+    beside = BiLSTMEncoder(hidden=4, transformer=bert.encoder)
+    learned = Task(corpus("cardiology", 2))
+    encoding = new_encoding([learned.target], TargetOnly(Architecture(beside), vectors=NONE), task=learned, run=run)
+    order = ("embedding", "layer.1", "layer.2", "words", "characters", "lstm")
+    assert slices(encoding.encoder) == order
+    again = encoding.extended((), run=replace(run, seed=7), layers=sliced(encoding, 0.6))
+    one, other = layers(encoding.encoder), layers(again.encoder)
+    assert [equal(one[name], other[name]) for name in order] == [True] * 4 + [False] * 2
     assert slices(stack(12).encoder) == ("embedding", *(f"layer.{i}" for i in range(1, 13)))
 
 
@@ -205,10 +214,13 @@ def test_methods_that_differ_in_theory_differ_after_a_few_steps(
         "mtl-xc": MtlXc(architecture, ONCE, NONE),
         **{f"mtl-ls {r}": MtlLs(architecture, ONCE, NONE, rates=(r,), shared_training=ONCE) for r in (0.0, 0.5, 1.0)},
         "multitask": Multitask(architecture, ONCE, NONE),
-        "evenly": Multitask(architecture, ONCE, NONE, mixing=0.0),
+        "by size": Multitask(architecture, ONCE, NONE, mixing=1.0),
         "joint": Joint(architecture, ONCE, NONE, **together),
         "retrain": Retrain(architecture, ONCE, NONE, source_training=ONCE),
     }
+    if architecture is not BILSTM:  # these build nothing of their own
+        for name in ("joint", "retrain", "by size"):
+            del tried[name]
     bare = replace(task, target=task.target.with_split("dev", ()))
     ends = {name: weights(method.fit(bare, run=Run(tmp_path / name, seed=1))) for name, method in tried.items()}
     assert [
@@ -437,7 +449,7 @@ def test_a_step_teaches_the_head_of_its_corpus_alone(task: Task, tmp_path: Path,
 
 
 def test_what_was_seen_of_each_source_is_recorded(task: Task, tmp_path: Path) -> None:
-    Multitask(BILSTM, THREE, NONE).fit(task, run=Run(tmp_path))
+    Multitask(BILSTM, THREE, NONE, mixing=1.0).fit(task, run=Run(tmp_path))
     (exposure,) = records(tmp_path, "exposure")
     assert exposure["passes"] == 3.0
     (score,) = records(tmp_path, "source-score")
@@ -525,7 +537,7 @@ def same(whole: Path, killed: Path) -> None:
 
 
 def test_a_killed_process_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = make_recipe(recipe(tmp_path, "mtl-ls", **LS))
+    made = make_recipe(recipe(tmp_path, "mtl-ls", **LS | {"rates": [1.0], "restarts": 0, "average": "weights"}))
     (tmp_path / "recipe.toml").write_text(tomli_w.dumps(made.to_dict()))
     monkeypatch.setenv("TRANSFUSE_CACHE", str(tmp_path / "cache"))
     killed = tmp_path / "killed"

@@ -22,11 +22,11 @@ class Multitask(Supervised):
     """Settings; an epoch has as many steps as a pass over all corpora, or ``training.steps``.
 
     Attributes:
-        mixing: a corpus gets steps in proportion to its batches to this power: at 1 each sentence is learned as often
-            as any other, at 0 each corpus.
+        mixing: a corpus gets steps in proportion to its batches to this power: at 0 each corpus is learned as often as
+            any other, at 1 each sentence, with which the head of a small target learns next to nothing.
     """
 
-    mixing: float = 1.0
+    mixing: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.mixing <= 1:
