@@ -18,7 +18,7 @@ from transfuse.tags import Scheme
 from transfuse.text import Document, Entity
 from transfuse.thresholds import overlapping
 
-__all__ = ["Answer", "Evidence", "Spoken", "gather"]
+__all__ = ["Answer", "Evidence", "Mask", "Spoken", "gather"]
 
 Answer = list[list[Entity]]
 """The mentions of each document."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from transfuse.nn.forms import FormEncoder, Forms, MixedForms, PieceForms
 from transfuse.nn.lstm import BiLSTM
 
-__all__ = ["Batch", "Dropout", "Encoder"]
+__all__ = ["Batch", "Beside", "Dropout", "Encoder"]
 
 
 @dataclass(frozen=True)
