@@ -31,7 +31,7 @@ def change(folder: Path, how: Callable[[dict[str, object]], object]) -> None:
     path = folder / "bundle.json"
     data = json.loads(path.read_text())
     how(data)
-    path.write_text(json.dumps(data))
+    path.write_text(json.dumps(data | {"seal": bundle._seal(data)}))
 
 
 def test_it_comes_back(saved: Path, tagger: LinearTagger) -> None:
@@ -50,9 +50,21 @@ def test_altered_bytes(saved: Path) -> None:
         bundle.load(saved)
 
 
+@pytest.mark.parametrize(
+    ("old", "new"), [("Problem", "Probleme"), ('"seed": 3', '"seed": 4'), ('"config": {', '"config": {"x": 1, ')]
+)
+def test_altered_settings(saved: Path, old: str, new: str) -> None:
+    path = saved / "bundle.json"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    with pytest.raises(BundleError, match=r"bundle\.json: altered"):
+        bundle.load(saved)
+
+
 def test_another_version(saved: Path) -> None:
     change(saved, lambda data: data.update(version=99))
-    with pytest.raises(BundleError, match="bundle format 99; this version of transfuse reads 1"):
+    with pytest.raises(BundleError, match="bundle format 99; this version of transfuse reads 2"):
         bundle.load(saved)
 
 

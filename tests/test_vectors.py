@@ -52,8 +52,14 @@ def test_glove_has_no_header_and_the_first_of_like_words_wins(tmp_path: Path) ->
         ("v.txt", b"two words\nfever 1 x 3\n", "not word vectors"),
         ("v.bin", b"10 200\nabc", "not word vectors"),
         ("v.safetensors", b"\x80\x04pickle", "not a file of word vectors"),
+        ("empty.txt", b"", "not word vectors|no word vectors"),
+        ("empty.bin", b"", "not word vectors|no word vectors"),
+        ("header.txt", b"0 3\n", "not word vectors|no word vectors"),
+        ("nan.txt", b"fever 1 nan 3\nof 1 2 3\n", "1 vectors are not finite in 16 bits; the first is of 'fever'"),
+        ("large.txt", b"of 1 2 3\nfever 1 1e9 3\n", "1 vectors are not finite in 16 bits; the first is of 'fever'"),
     ],
 )
+@pytest.mark.filterwarnings("ignore:unclosed file", "ignore::pytest.PytestUnraisableExceptionWarning")  # gensim leaves it open
 def test_broken_files(tmp_path: Path, name: str, content: bytes | None, message: str) -> None:
     if content is not None:
         (tmp_path / name).write_bytes(content)

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg, sparse
 
-from transfuse.text import ConfigError, DataError
+from transfuse.ranges import check_ranges
+from transfuse.text import DataError
 
 __all__ = ["UNKNOWN", "Components", "Joint", "Kernel", "Projection", "jda", "separation", "standardised", "tca"]
 
@@ -72,10 +73,7 @@ class Components:
     landmarks: int = 1_000
 
     def __post_init__(self) -> None:
-        if self.bandwidth < 0 or self.mu <= 0:
-            raise ConfigError("bandwidth is at least 0, mu above 0")
-        if self.dimension < 1 or self.landmarks < 2:
-            raise ConfigError("dimension is at least 1, landmarks at least 2")
+        check_ranges(self, bandwidth="[0, inf)", mu="(0, inf)", dimension="[1, inf)", landmarks="[2, inf)")
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from transfuse.adaptation import Components, Projection, separation, standardise
 from transfuse.linear import LinearCRF, Tokens, read_tokens, train_linear
 from transfuse.losses import Losses
 from transfuse.mapped import Reader, train_mapped
+from transfuse.ranges import check_ranges
 from transfuse.run import Run, Stage
 from transfuse.sources import need_sources
 from transfuse.text import ConfigError, Corpus, Tagger, Task
@@ -77,8 +78,7 @@ class Adapted(ABC):
     crf: LinearCRF = field(default_factory=LinearCRF)
 
     def __post_init__(self) -> None:
-        if self.tokens < 0:
-            raise ConfigError(f"tokens is a number of words or 0, not {self.tokens}")
+        check_ranges(self, tokens="[0, inf)")
 
     @abstractmethod
     def learn(self, sides: Sides, *, stage: Stage) -> Projection:

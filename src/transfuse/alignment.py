@@ -9,9 +9,10 @@ from torch import Tensor
 from transfuse.architecture import TagSet
 from transfuse.nn.divergence import Kernel, label_mmd, mmd
 from transfuse.nn.head import CRFHead, Head
+from transfuse.ranges import check_ranges
 from transfuse.run import Run
 from transfuse.supervised import Domain
-from transfuse.text import ConfigError, Tagger, Task
+from transfuse.text import Tagger, Task
 from transfuse.transfer import Paired, Sample, fit_together, start
 
 __all__ = ["Aligned", "crf_distance", "shared_tags"]
@@ -38,8 +39,7 @@ class Aligned(Paired):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if min(self.label_mmd, self.mmd, self.crf_l2) < 0:
-            raise ConfigError("label_mmd, mmd and crf_l2 are weights of losses: at least 0")
+        check_ranges(self, label_mmd="[0, inf)", mmd="[0, inf)", crf_l2="[0, inf)")
 
     def fit(self, task: Task, *, run: Run) -> Tagger:
         """Share the encoder; every corpus has a head of its own."""

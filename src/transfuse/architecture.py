@@ -21,6 +21,7 @@ from transfuse.nn.forms import CharCNN, CharLSTM, FormEncoder
 from transfuse.nn.head import CRFHead, Head, MLPHead, SoftmaxHead
 from transfuse.nn.transformer import Transformer
 from transfuse.pieces import Pieces, PieceTable
+from transfuse.ranges import check_ranges
 from transfuse.text import ConfigError
 from transfuse.vocabulary import FormTable, Vocabulary
 
@@ -160,11 +161,14 @@ class BiLSTMEncoder:
     transformer: TransformerEncoder | None = None
 
     def __post_init__(self) -> None:
-        for name in ("dropout", "recurrent_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ConfigError(f"encoder.{name} lies in [0, 1), not at {getattr(self, name)}")
-        if self.hidden < 1 or (self.buckets and self.buckets < 2):
-            raise ConfigError("encoder.hidden is at least 1, encoder.buckets 0 or at least 2")
+        sizes = ("hidden", "word_width", "char_width", "char_filters", "char_widths", "feature_width", "context_width")
+        shares = ("dropout", "recurrent_dropout")
+        check_ranges(self, "encoder", **dict.fromkeys(sizes, "[1, inf)"), **dict.fromkeys(shares, "[0, 1)"))
+        check_ranges(self, "encoder", word_rate="[0, inf)", word_dropout="[0, inf)")
+        if self.buckets < 0 or self.buckets == 1:
+            raise ConfigError(f"encoder.buckets is 0 or at least 2, not {self.buckets}")
+        if not self.char_widths:
+            raise ConfigError('encoder.char_widths is empty: without characters say encoder.characters = "none"')
         told = self.pos or self.gazetteers or self.transformer
         if not (self.words or self.characters != "none" or self.buckets or told):
             raise ConfigError("encoder: without words, characters, features and a transformer there is nothing to read")
@@ -276,12 +280,8 @@ class TransformerEncoder:
     word_dropout: ClassVar[float] = 0.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.dropout < 1:
-            raise ConfigError(f"encoder.dropout lies in [0, 1), not at {self.dropout}")
-        if self.layers < 0 or self.frozen < 0 or self.rate < 0:
-            raise ConfigError("encoder.layers, encoder.frozen and encoder.rate are at least 0")
-        if self.window < 16:
-            raise ConfigError(f"encoder.window is at least 16, not {self.window}")
+        check_ranges(self, "encoder", layers="[0, inf)", frozen="[0, inf)", rate="[0, inf)")
+        check_ranges(self, "encoder", dropout="[0, 1)", window="[16, inf)")
 
     def load(self) -> tuple[Transformer, Pieces, dict[str, str]]:
         """The encoder as it was pre-trained, its vocabulary, and what it was loaded from.

@@ -1,6 +1,7 @@
 """A folder that turns back into a tagger: JSON, safetensors, a vocabulary and a model card; never a pickle.
 
-``bundle.json`` holds the format's version, the kind of tagger, its settings, and size and SHA-256 of every other file.
+``bundle.json`` holds the format's version, the kind of tagger, its settings, size and SHA-256 of every other file, and
+a seal, which is the SHA-256 of all that: it tells a slip of a disk or an editor, not a forger.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from transfuse.text import BundleError, ConfigError, DataError, Tagger
 
 __all__ = ["VERSION", "describe", "load", "locate", "save"]
 
-VERSION = 1
+VERSION = 2
 """Of the folder's format. Another version is refused, never guessed at."""
 
 _KINDS = {
@@ -71,6 +72,7 @@ def save(tagger: Tagger, folder: Path, *, card: str = "", facts: Mapping[str, An
             "config": config,
             "files": files,
         }
+        data["seal"] = _seal(json.loads(json.dumps(data)))  # as it will be read
         (fresh / "bundle.json").write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
@@ -124,9 +126,17 @@ def describe(folder: Path) -> dict[str, Any]:
             raise BundleError(f"{folder}: bundle format {version!r}; this version of transfuse reads {VERSION}")
         if not isinstance(data["files"], dict) or not isinstance(data["config"], dict):
             raise TypeError("files and config are tables")
+        seal = data["seal"]
     except (KeyError, TypeError, ValueError) as error:
         raise BundleError(f"{path}: malformed: {error}") from error
+    if seal != _seal(data):
+        raise BundleError(f"{path}: altered since the bundle was written: its content does not fit its seal")
     return cast(dict[str, Any], data)
+
+
+def _seal(data: Mapping[str, Any]) -> str:
+    content = {key: value for key, value in data.items() if key != "seal"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _facts(path: Path) -> dict[str, Any]:

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg, sparse
 
-from transfuse.text import ConfigError, DataError
+from transfuse.ranges import check_ranges
+from transfuse.text import DataError
 
 __all__ = ["Correspondences", "Pivots", "choose_pivots", "correspond", "mutual_information"]
 
@@ -42,10 +43,7 @@ class Correspondences:
     ridge: float = 1e-4
 
     def __post_init__(self) -> None:
-        if min(self.pivots, self.frequent, self.inputs, self.dimension) < 1:
-            raise ConfigError("pivots, frequent, inputs and dimension are at least 1")
-        if self.ridge <= 0:
-            raise ConfigError("ridge is above 0")
+        check_ranges(self, **dict.fromkeys(("pivots", "frequent", "inputs", "dimension"), "[1, inf)"), ridge="(0, inf)")
 
 
 @dataclass(frozen=True)

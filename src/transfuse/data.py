@@ -14,6 +14,7 @@ from transfuse import checks, corpora, formats, synthetic
 from transfuse.labels import LabelMap, canonical
 from transfuse.losses import Losses
 from transfuse.published import hold_out
+from transfuse.ranges import check_ranges
 from transfuse.text import ConfigError, Corpus, DataError, Document, Entity, LabelError, Task
 from transfuse.words import sentences
 
@@ -53,10 +54,7 @@ class Data:
     disjoint: bool = False
 
     def __post_init__(self) -> None:
-        if not 0 <= self.share <= 1:
-            raise ConfigError(f"data.share lies between 0 and 1, not at {self.share:g}")
-        if self.limit < 0:
-            raise ConfigError(f"data.limit is a number of sentences or 0, not {self.limit}")
+        check_ranges(self, "data", share="[0, 1]", limit="[0, inf)")
 
 
 def resolve(spec: str, *, labels: str = "", losses: Losses | None = None, divide: bool = True) -> Corpus:

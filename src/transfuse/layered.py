@@ -11,11 +11,12 @@ from torch import nn
 
 from transfuse.architecture import Architecture, TransformerEncoder, slices
 from transfuse.nn.encoder import Encoder
+from transfuse.ranges import check_ranges
 from transfuse.reading import Reader
 from transfuse.run import Run, Stage
 from transfuse.sources import identity, need_sources, train_once
 from transfuse.supervised import Domain, Encoding, Supervised, read_domain, train_domain
-from transfuse.text import ConfigError, Tagger, Task
+from transfuse.text import Tagger, Task
 from transfuse.train import Training, last_epochs
 from transfuse.transfer import Start, begin_afresh, pool, record_pool, share_head
 from transfuse.votes import VoteTagger
@@ -62,8 +63,7 @@ class Layered(Supervised):
     layer_decay: float = 0.9
 
     def __post_init__(self) -> None:
-        if not 0 < self.layer_decay <= 1:
-            raise ConfigError(f"layer_decay lies in (0, 1], not at {self.layer_decay:g}")
+        check_ranges(self, layer_decay="(0, 1]")
 
 
 def train_shared(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,7 +13,8 @@ from numpy.typing import NDArray
 
 from transfuse import tags as tagging
 from transfuse.losses import Losses
-from transfuse.text import BundleError, ConfigError, Document, Entity
+from transfuse.ranges import check_ranges
+from transfuse.text import BundleError, Document, Entity
 from transfuse.words import align, flatten, sentences, words
 
 __all__ = ["SCHEME", "LinearCRF", "LinearModel", "LinearTagger", "Tokens", "features", "read_tokens", "train_linear"]
@@ -38,10 +38,7 @@ class LinearCRF:
     iterations: int = 100
 
     def __post_init__(self) -> None:
-        if not (0 <= self.c1 < math.inf and 0 <= self.c2 < math.inf):
-            raise ConfigError(f"c1 and c2 are weights of at least 0, not {self.c1:g} and {self.c2:g}")
-        if self.iterations < 1:
-            raise ConfigError(f"iterations are at least 1, not {self.iterations}")
+        check_ranges(self, c1="[0, inf)", c2="[0, inf)", iterations="[1, inf)")
 
     def train(self, items: Iterable[tuple[Any, Sequence[str]]], folder: Path) -> bytes:
         """Train with L-BFGS and elastic net; what CRFsuite writes is returned.

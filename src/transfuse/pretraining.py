@@ -27,6 +27,7 @@ from transfuse.files import write_beside
 from transfuse.masking import MaskedModel, Masking, masking
 from transfuse.passages import Drawn, Passages, RawText, plan
 from transfuse.pieces import Pieces, PieceTable
+from transfuse.ranges import check_ranges
 from transfuse.run import Run, environment
 from transfuse.text import ConfigError, Document
 from transfuse.train import Training, fit
@@ -79,12 +80,8 @@ class Pretraining:
     def __post_init__(self) -> None:
         if not self.text and not self.corpora:
             raise ConfigError("there is nothing to read: name a text or a corpus")
-        if self.limit < 0 or self.pieces < 0 or self.steps < 1 or self.batch < 1:
-            raise ConfigError("limit and pieces are at least 0, steps and batch at least 1")
-        if self.length < 16:
-            raise ConfigError(f"a passage has at least 16 pieces, not {self.length}")
-        if not 0 < self.mask < 1 or not self.rate > 0:
-            raise ConfigError("mask lies between 0 and 1, and rate above 0")
+        check_ranges(self, limit="[0, inf)", pieces="[0, inf)", steps="[1, inf)", batch="[1, inf)")
+        check_ranges(self, length="[16, inf)", mask="(0, 1)", rate="(0, inf)")
 
     @property
     def hash(self) -> str:

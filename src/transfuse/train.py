@@ -23,6 +23,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from transfuse.files import write_beside
+from transfuse.ranges import check_ranges
 from transfuse.run import Stage
 from transfuse.text import ConfigError, TransfuseError
 
@@ -33,6 +34,16 @@ Objective = Callable[[Any], dict[str, Tensor]]
 
 Feed = Callable[[int], Sequence[Any]]
 """The batches of an epoch (from 0); the same epoch always gives the same batches."""
+
+
+_RANGES = {
+    **dict.fromkeys(("epochs", "batch", "words"), "[1, inf)"),
+    **dict.fromkeys(("steps", "patience", "decay"), "[0, inf)"),
+    **dict.fromkeys(("warmup", "average"), "[0, 1)"),
+    "rate": "(0, inf)",
+    "epsilon": "(0, inf)",
+    "clip": "(0, inf]",
+}
 
 
 @dataclass(frozen=True)
@@ -75,14 +86,11 @@ class Training:
     epsilon: float | None = None
 
     def __post_init__(self) -> None:
-        if self.epochs < 1 or self.batch < 1 or self.words < 1:
-            raise ConfigError("training: epochs, batch and words are at least 1")
-        if not 0 <= self.average < 1:
-            raise ConfigError("training.average lies in [0, 1)")
+        check_ranges(self, "training", **_RANGES)
         if self.last is not None and (self.select != "last" or not 2 <= self.last <= self.epochs):
             raise ConfigError('training.last goes with select = "last", and is at least 2 and at most training.epochs')
-        if self.epsilon is not None and (self.optimizer != "adam" or self.epsilon <= 0):
-            raise ConfigError('training.epsilon goes with optimizer = "adam", and is above 0')
+        if self.epsilon is not None and self.optimizer != "adam":
+            raise ConfigError('training.epsilon goes with optimizer = "adam"')
 
     def scale(self, done: float) -> float:
         """The factor on the rate when a share of all steps is done."""

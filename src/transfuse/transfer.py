@@ -21,6 +21,7 @@ from transfuse.nn.domain import DomainHead
 from transfuse.nn.encoder import Batch
 from transfuse.nn.head import Head
 from transfuse.nn.padding import inside
+from transfuse.ranges import check_ranges
 from transfuse.run import Run, Stage
 from transfuse.sources import hand_over, need_sources, record_exposure, train_sources
 from transfuse.supervised import (
@@ -35,7 +36,7 @@ from transfuse.supervised import (
     run_fit,
     target_batches,
 )
-from transfuse.text import ConfigError, Tagger, Task
+from transfuse.text import Tagger, Task
 from transfuse.train import Training
 
 __all__ = [
@@ -75,10 +76,7 @@ class FromSources(Supervised):
     source_training: Training = field(default_factory=lambda: Training(epochs=8, batch=16, select="last"))
 
     def __post_init__(self) -> None:
-        if self.source_epochs < 0 or self.source_batch < 1:
-            raise ConfigError("source_epochs is at least 0, source_batch at least 1")
-        if not 0 <= self.source_weight < 1:
-            raise ConfigError(f"source_weight lies in [0, 1), not at {self.source_weight:g}")
+        check_ranges(self, source_epochs="[0, inf)", source_batch="[1, inf)", source_weight="[0, 1)")
 
 
 @dataclass(frozen=True)

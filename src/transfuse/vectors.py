@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from transfuse.files import write_beside
+from transfuse.ranges import check_ranges
 from transfuse.text import ConfigError, DataError, Document, Task
 from transfuse.vocabulary import normalise
 from transfuse.words import words
@@ -67,6 +68,9 @@ class Vectors:
     seed: int = 1
 
     def __post_init__(self) -> None:
+        sizes = ("width", "window", "epochs", "negative", "count")
+        check_ranges(self, "vectors", **dict.fromkeys(sizes, "[1, inf)"))
+        check_ranges(self, "vectors", rate="(0, inf)", sample="[0, inf)", seed="[0, 4294967295]")
         if (self.kind == "file") != bool(self.path):
             raise ConfigError('vectors: kind = "file" needs a path, and only that kind does')
         if (self.kind == "train") != bool(self.text or self.corpora):
@@ -130,7 +134,8 @@ def read_vectors(path: Path) -> WordVectors:
         try:
             with safe_open(path, "np") as file:
                 meta, values = file.metadata(), file.get_tensor("values")
-            return WordVectors(tuple(json.loads(meta["words"])), values, json.loads(meta["origin"]))
+            found = WordVectors(tuple(json.loads(meta["words"])), values, json.loads(meta["origin"]))
+            return _checked(found, path)
         except (SafetensorError, KeyError, TypeError, ValueError) as error:
             raise DataError(f"not a file of word vectors: {error}", path=str(path)) from error
     from gensim.models import KeyedVectors
@@ -140,13 +145,27 @@ def read_vectors(path: Path) -> WordVectors:
         model = KeyedVectors.load_word2vec_format(
             str(path), binary=binary, no_header=not binary and not _has_header(path), unicode_errors="replace"
         )
-    except (ValueError, EOFError, OSError, UnicodeError) as error:
+    except (TypeError, ValueError, EOFError, OSError, UnicodeError) as error:
         raise DataError(f"not word vectors in word2vec or GloVe form: {error}", path=str(path)) from error
     rows: dict[str, int] = {}
     for row, word in enumerate(model.index_to_key):
         rows.setdefault(normalise(word), row)
     origin = {"file": path.name, "sha256": _file_hash(path)}
-    return WordVectors(tuple(rows), model.vectors[list(rows.values())].astype(np.float16), origin)
+    with np.errstate(over="ignore"):
+        values = model.vectors[list(rows.values())].astype(np.float16)
+    return _checked(WordVectors(tuple(rows), values, origin), path)
+
+
+def _checked(vectors: WordVectors, path: Path) -> WordVectors:
+    import numpy as np
+
+    if vectors.values.ndim != 2 or len(vectors.words) != len(vectors.values) or not vectors.values.size:
+        raise DataError("holds no word vectors, or not one a word", path=str(path))
+    broken = np.flatnonzero(~np.isfinite(vectors.values).all(1))
+    if len(broken):
+        word = vectors.words[broken[0]]
+        raise DataError(f"{len(broken)} vectors are not finite in 16 bits; the first is of {word!r}", path=str(path))
+    return vectors
 
 
 def _has_header(path: Path) -> bool:

@@ -129,7 +129,7 @@ def test_offsets_in_any_unit_find_their_mention_when_the_unit_is_named(data: st.
     if first == last or (unit == "crlf" and "\r\n" in (text[start - 1 : start + 1], text[end - 1 : end + 1])):
         return
     for format, value in (
-        ("ccks", {"originalText": text, "entities": [{"start_pos": first, "end_pos": last, "label_type": "X"}]}),
+        ("ccks", {"originalText": text, "entities": [{"start_pos": first, "end_pos": last - 1, "label_type": "X"}]}),
         ("pubannotation", {"text": text, "denotations": [{"span": {"begin": first, "end": last}, "obj": "X"}]}),
     ):
         found, lost = _read(json.dumps(value), format, unit=unit)
@@ -310,3 +310,6 @@ def test_ccks_ends_are_what_they_are_said_to_be(end: str, mention: str) -> None:
     entity = {"start_pos": 2, "end_pos": 3, "label_type": "症状", "overlap": 0}
     found, _ = _read(json.dumps({"originalText": "患者发热", "entities": [entity]}), "ccks", end=end)
     assert _mentions(found) == [mention]
+    if end == "exclusive":
+        with pytest.raises(DataError, match="end=inclusive"):
+            _read(json.dumps({"originalText": "患者", "entities": [entity | {"end_pos": 2}]}), "ccks", end=end)

@@ -1,7 +1,8 @@
 """CCKS JSON lines: ``{"originalText": "...", "entities": [{"start_pos", "end_pos", "label_type"}]}``.
 
-Releases differ in whether ``end_pos`` is the last character or the one behind it, and nothing in a file tells which:
-say it with ``end``. The id is the member ``id``, which the releases lack.
+``end_pos`` is the last character of a mention, as in CLUENER, or with ``end=exclusive`` the one behind it: releases
+differ in it (those of 2019 and later are exclusive), and nothing in a file tells which. The id is the member ``id``,
+which the releases lack.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def sniff(head: str) -> bool:
     return head.lstrip().startswith("{") and re.search(r'"originalText"\s*:', head) is not None
 
 
-def read(source: Source, *, losses: Losses, end: End = "exclusive", unit: Unit = "characters") -> Iterator[Document]:
+def read(source: Source, *, losses: Losses, end: End = "inclusive", unit: Unit = "characters") -> Iterator[Document]:
     """One document a line.
 
     Args:
@@ -43,19 +44,23 @@ def read(source: Source, *, losses: Losses, end: End = "exclusive", unit: Unit =
     """
     build = Builder(source.name, losses, unit=unit)
     for number, record in enumerate(lines(source), 1):
-        marks = [_mark(entity, end) for entity in record.records("entities", "an entity")]
-        name = record.name("id", f"{source.stem}/{number}")
-        yield build.document(name, record.get("originalText", str), marks, line=record.line)
+        text = record.get("originalText", str)
+        size = len(text) if unit == "characters" else None
+        marks = [_mark(entity, end, size) for entity in record.records("entities", "an entity")]
+        yield build.document(record.name("id", f"{source.stem}/{number}"), text, marks, line=record.line)
 
 
-def _mark(entity: Record, end: End) -> Mark:
+def _mark(entity: Record, end: End, size: int | None) -> Mark:
     first, last = entity.get("start_pos", int), entity.get("end_pos", int) + (end == "inclusive")
     if first >= last:
-        entity.fail(f"a mention from {first} to {last} is empty: is end_pos inclusive (end=inclusive)?")
+        hint = "" if end == "inclusive" else ": is end_pos inclusive (end=inclusive)?"
+        entity.fail(f"a mention from {first} to {last} is empty{hint}")
+    if end == "inclusive" and size is not None and last == size + 1:
+        entity.fail(f"a mention ends at {size}, behind the last character: is end_pos exclusive (end=exclusive)?")
     return Mark(((first, last),), entity.get("label_type", str), line=entity.line)
 
 
-def write(documents: Iterable[Document], out: Writer, *, losses: Losses, end: End = "exclusive") -> None:
+def write(documents: Iterable[Document], out: Writer, *, losses: Losses, end: End = "inclusive") -> None:
     """One document a line, with its id."""
     for document in documents:
         entities = [

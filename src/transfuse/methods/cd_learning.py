@@ -11,6 +11,7 @@ import numpy as np
 from transfuse.neural import Sentence
 from transfuse.nn.encoder import Encoder
 from transfuse.nn.forms import Forms
+from transfuse.ranges import check_ranges
 from transfuse.run import Run
 from transfuse.similarity import cross_entropy_difference, gaussian, polynomial
 from transfuse.supervised import Domain, Encoding
@@ -39,10 +40,7 @@ class CdLearning(Paired):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 < self.mean_weight <= 1:
-            raise ConfigError(f"mean_weight lies above 0 and is at most 1, not at {self.mean_weight:g}")
-        if self.degree < 1:
-            raise ConfigError(f"degree is at least 1, not {self.degree}")
+        check_ranges(self, mean_weight="(0, 1]", degree="[1, inf)")
 
     def fit(self, task: Task, *, run: Run) -> Tagger:
         """Learn sources and target together, one head for all."""

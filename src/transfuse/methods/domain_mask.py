@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from transfuse.nn.domain import DomainHead, Mask
 from transfuse.nn.head import Head
+from transfuse.ranges import check_ranges
 from transfuse.run import Run
-from transfuse.text import ConfigError, Tagger, Task
+from transfuse.text import Tagger, Task
 from transfuse.transfer import Paired, fit_together, share_head, start
 
 __all__ = ["DomainMask"]
@@ -26,8 +27,7 @@ class DomainMask(Paired):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 < self.shared < 1:
-            raise ConfigError(f"shared lies in (0, 1), not at {self.shared:g}")
+        check_ranges(self, shared="(0, 1)")
 
     def fit(self, task: Task, *, run: Run) -> Tagger:
         """Learn sources and target together."""

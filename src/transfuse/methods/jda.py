@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from transfuse.adaptation import Projection, jda
 from transfuse.adapted import KernelAdapted, Sides
+from transfuse.ranges import check_ranges
 from transfuse.run import Stage
-from transfuse.text import ConfigError
 
 __all__ = ["Jda"]
 
@@ -24,8 +24,7 @@ class Jda(KernelAdapted):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.rounds < 0:
-            raise ConfigError(f"rounds is at least 0, not {self.rounds}")
+        check_ranges(self, rounds="[0, inf)")
 
     def learn(self, sides: Sides, *, stage: Stage) -> Projection:
         """Components along which source and target have the same mean, and so have the words of each tag."""

@@ -17,6 +17,7 @@ from transfuse.layered import (
     train_shared,
     voting,
 )
+from transfuse.ranges import check_ranges
 from transfuse.run import Run
 from transfuse.supervised import Encoding, dev_score
 from transfuse.text import ConfigError, Tagger, Task
@@ -46,8 +47,9 @@ class MtlLs(Layered):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.rates or not all(0 <= rate <= 1 for rate in self.rates):
-            raise ConfigError("rates: at least one, and each lies in [0, 1]")
+        check_ranges(self, rates="[0, 1]")
+        if not self.rates:
+            raise ConfigError("rates: there is none")
         if self.restarts < 0 or self.restarts == 1:
             raise ConfigError("restarts is 0, or at least 2: they are averaged")
         if self.average == "scores" and not self.restarts and self.training.last is None:

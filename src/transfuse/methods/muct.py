@@ -15,6 +15,7 @@ from transfuse.ballots import agreement, elect
 from transfuse.neural import Sentence
 from transfuse.nn.divergence import Kernel
 from transfuse.nn.encoder import Encoder
+from transfuse.ranges import check_ranges
 from transfuse.run import Run
 from transfuse.sources import need_sources, record_exposure
 from transfuse.supervised import Supervised, dev_score
@@ -70,10 +71,8 @@ class Muct(Supervised):
     target_passes: int = 4
 
     def __post_init__(self) -> None:
-        if self.rounds < 0 or self.raw_limit < 0 or self.raw_batch < 1 or self.target_passes < 1:
-            raise ConfigError("rounds and raw_limit are at least 0, raw_batch and target_passes at least 1")
-        if self.mmd < 0 or not 0 <= self.silent <= 1:
-            raise ConfigError("mmd is the weight of a loss, at least 0; silent lies in [0, 1]")
+        check_ranges(self, rounds="[0, inf)", raw_limit="[0, inf)", raw_batch="[1, inf)", target_passes="[1, inf)")
+        check_ranges(self, mmd="[0, inf)", silent="[0, 1]")
         if self.heads == 2 and self.architecture.head == "mlp":
             raise ConfigError('architecture.head = "mlp" is what the second head is: the two have to differ')
 

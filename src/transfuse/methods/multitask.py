@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from transfuse.ranges import check_ranges
 from transfuse.run import Run, Stage
 from transfuse.sources import need_sources, record_exposure
 from transfuse.supervised import Domain, Step, Supervised, head_loss, run_fit, target_batches
-from transfuse.text import ConfigError, Tagger, Task
+from transfuse.text import Tagger, Task
 from transfuse.transfer import begin_afresh
 
 __all__ = ["Multitask"]
@@ -29,8 +30,7 @@ class Multitask(Supervised):
     mixing: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.mixing <= 1:
-            raise ConfigError(f"mixing lies in [0, 1], not at {self.mixing:g}")
+        check_ranges(self, mixing="[0, 1]")
 
     def fit(self, task: Task, *, run: Run) -> Tagger:
         """Learn all corpora; the epoch is chosen on the target's development split."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from transfuse.architecture import BiLSTMEncoder
+from transfuse.ranges import check_ranges
 from transfuse.run import Run
 from transfuse.text import ConfigError, Tagger, Task
 from transfuse.transfer import Paired, fit_together, start
@@ -24,8 +25,7 @@ class MultitaskVariational(Paired):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 <= self.recurrent_dropout < 1:
-            raise ConfigError(f"recurrent_dropout lies in [0, 1), not at {self.recurrent_dropout:g}")
+        check_ranges(self, recurrent_dropout="[0, 1)")
 
     def fit(self, task: Task, *, run: Run) -> Tagger:
         """Learn sources and target together."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from transfuse import encoders
 from transfuse.architecture import LAYERS, Architecture, BiLSTMEncoder, TransformerEncoder, layer_of, within
+from transfuse.ranges import check_ranges
 from transfuse.run import Run
 from transfuse.text import ConfigError, Tagger, Task
 from transfuse.train import Training
@@ -53,8 +54,7 @@ class Retrain(FromSources):
                 raise ConfigError(f"{name}: no such layer group: {', '.join(strangers)}; there are {', '.join(known)}")
         if set(self.frozen) >= set(known):
             raise ConfigError("frozen: with every layer group frozen there is nothing left to train")
-        if self.source_l2 < 0:
-            raise ConfigError(f"source_l2 is at least 0, not {self.source_l2:g}")
+        check_ranges(self, source_l2="[0, inf)")
 
     def fit(self, task: Task, *, run: Run) -> Tagger:
         """Sources in the task's order, then the target; the head is rebuilt where label sets differ."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from transfuse.pseudo import pseudo_label
+from transfuse.ranges import check_ranges
 from transfuse.run import Run
 from transfuse.supervised import Domain
-from transfuse.text import ConfigError, Corpus, Tagger, Task
+from transfuse.text import Corpus, Tagger, Task
 from transfuse.transfer import FromSources, Start, begin_afresh, fit_together, start_from_sources
 
 __all__ = ["SelfTraining"]
@@ -34,10 +35,7 @@ class SelfTraining(FromSources):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 <= self.threshold <= 1 or not 0 < self.raw_weight < 1:
-            raise ConfigError("threshold lies in [0, 1], raw_weight in (0, 1)")
-        if self.rounds < 1 or self.raw_epochs <= 0:
-            raise ConfigError("rounds is at least 1, raw_epochs above 0")
+        check_ranges(self, threshold="[0, 1]", raw_weight="(0, 1)", rounds="[1, inf)", raw_epochs="(0, inf)")
 
     def fit(self, task: Task, *, run: Run) -> Tagger:
         """A teacher from the sources, if there are any, then students that start where it did."""
