@@ -49,10 +49,14 @@ def plan(**more):
         (plan(share=[1]), r"unknown key compare\.share; did you mean compare\.shares\?"),
         (plan(seeds=["0"]), r"compare\.seeds\.0: .*integer.*not '0'"),
         (plan(seeds=[0, 0]), "compare.seeds names 0 twice"),
-        (plan(seeds=[-1]), "compare.seeds are whole numbers"),
+        (plan(seeds=[-1]), r"compare\.seeds is at least 0, not -1"),
         (plan(shares=[]), "compare.shares is empty"),
-        (plan(shares=[0.0]), "compare.shares lie above 0"),
-        (plan(shares=[1.5]), "compare.shares lie above 0"),
+        (plan(shares=[-0.1]), r"compare\.shares lies in \[0, 1\]"),
+        (plan(shares=[1.5]), r"compare\.shares lies in \[0, 1\]"),
+        (plan(baseline="pool"), r"compare\.baseline: pool is not compared; there are: target-only, crfsuite"),
+        ({**plan(), "methods": {"retrain": {"sources": [2]}}}, r"methods\.retrain\.sources are numbers .* has 1"),
+        ({**plan(), "methods": {"retrain": {"share": 2.0}}}, r"share lies in \[0, 1\]"),
+        ({**plan(), "methods": {"target-only": {"share": 1.0}}}, "this name belongs to the method target-only"),
         (plan(methods=["retrian"]), r"unknown method 'retrian'; did you mean retrain\?"),
         ({"compare": {}}, "compare.tasks is empty"),
         ({"compare": {"tasks": "x"}}, "compare.tasks is a list of tables"),
@@ -70,7 +74,7 @@ def plan(**more):
         ({**plan(), "methods": {"retrain": {"training": {"epochs": 0}}}}, r"methods\.retrain: .*at least 1"),
         ({**plan(), "methods": {"crfsuite": {"method": "retrain"}}}, "this name belongs to the method crfsuite"),
         ({**plan(), "methods": {"a.b": {"method": "retrain"}}}, "a name has no dot in it"),
-        ({**plan(), "methods": {"a": {"method": 1}}}, r"methods\.a\.method is a method's name"),
+        ({**plan(), "methods": {"a": {"method": 1}}}, r"methods\.a\.method: .*string"),
         ({**plan(), "methods": {"a": 1}}, r"methods\.a is a table"),
         ({**plan(), "sweep": {"retrain": [1]}}, r'sweep\."retrain": write it as'),
         ({**plan(), "sweep": {"retrain.frozen": []}}, "write it as"),
@@ -108,6 +112,44 @@ def test_common_settings_go_to_whom_they_fit_and_own_ones_before_them():
     cold = settings(found, "cold")
     assert (cold.transfer, cold.training.epochs, cold.training.optimizer) == (("crf",), 3, "sgd")
     assert not hasattr(settings(found, "target-only"), "source_dropout")
+
+
+def test_without_labels_the_baselines_are_ceilings_and_a_variant_may_have_some_of_the_sources():
+    sources = [SOURCE, "demo-oncology"]
+    table = {
+        "compare": {
+            "tasks": [{"target": TARGET, "sources": sources, "labels": "own"}],
+            "shares": [0.0, 0.5],
+            "baseline": "pooled",
+        },
+        "methods": {
+            "pooled": {},
+            "second": {"method": "pooled", "sources": [2]},
+            "few": {"method": "joint", "share": 0.1},
+        },
+    }
+    comparison = make_comparison(table)
+    found = {(cell.variant.name, cell.share): cell.recipe.data for cell in comparison.cells()}
+    assert {name: found[name, 0.0].share for name in BASELINES} == dict.fromkeys(BASELINES, 1.0)
+    assert {name: found[name, 0.5].share for name in BASELINES} == dict.fromkeys(BASELINES, 0.5)
+    assert found["pooled", 0.0].share == 0 and found["pooled", 0.0].sources == tuple(sources)
+    assert found["second", 0.0].share == 0 and found["second", 0.0].sources == (sources[1],)
+    assert found["few", 0.0].share == found["few", 0.5].share == 0.1
+    assert comparison.baseline == "pooled" and {data.labels for data in found.values()} == {"own"}
+
+
+def test_a_row_says_which_sources_and_labels_it_had_where_they_are_not_the_others():
+    documents = [(1, 0, 0)] * 20
+    runs = {
+        "pooled": record(documents, share=0.0, sources=("s", "u")),
+        "single": record(documents, share=0.0, sources=("u",)),
+        "target-only": record(documents, share=1.0),
+    }
+    table = summarise([Entry("t", name, 0.0, run) for name, run in runs.items()], baseline="pooled").tables[0]
+    heads, rows = main_grid(table, ("method", "sources", "labels", "verdict"))
+    assert heads == ["method", "sources", "labels", "verdict"]
+    assert rows[0] == ["pooled", "-", "-", "baseline"]
+    assert [row[:3] for row in rows[1:]] == [["single", "u", "-"], ["target-only", "-", "100 %"]]
 
 
 def test_a_sweep_is_a_variant_for_each_value():
@@ -295,7 +337,8 @@ def test_a_record_from_before_a_setting_existed_is_of_its_default(tmp_path):
 
 
 def entries(name, documents, *, seeds=3, task="t from s", **more):
-    return [Entry(task, name, record(documents, seed=seed, method=name, **more)) for seed in range(seeds)]
+    runs = [record(documents, seed=seed, method=name, **more) for seed in range(seeds)]
+    return [Entry(task, name, run.share, run) for run in runs]
 
 
 def drawn(share, *, documents=60, seed=0):

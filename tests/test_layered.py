@@ -287,11 +287,11 @@ def test_the_rate_is_chosen_on_dev_and_never_on_test(task: Task, tmp_path: Path)
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"rates": ()}, "rates: at least one"),
-        ({"rates": (0.5, 1.5)}, "each lies in"),
+        ({"rates": ()}, "rates: there is none"),
+        ({"rates": (0.5, 1.5)}, "rates lies in"),
         ({"restarts": 1}, "restarts is 0, or at least 2"),
         ({"average": "scores"}, "needs something to average"),
-        ({"layer_decay": 0.0}, r"layer_decay lies in \(0, 1\], not at 0"),
+        ({"layer_decay": 0.0}, r"layer_decay lies in \(0, 1\], not 0"),
     ],
 )
 def test_settings_out_of_range(change: dict[str, Any], message: str) -> None:

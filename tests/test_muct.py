@@ -631,8 +631,8 @@ def test_at_share_0_no_source_tells_what_is_hidden() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"rounds": -1}, "rounds and raw_limit are at least 0"),
-        ({"mmd": -0.1}, "mmd is the weight of a loss"),
+        ({"rounds": -1}, "rounds is at least 0"),
+        ({"mmd": -0.1}, "mmd is at least 0"),
         ({"silent": 1.5}, r"silent lies in \[0, 1\]"),
         ({"architecture": Architecture(ENCODER, head="mlp")}, "the two have to differ"),
     ],

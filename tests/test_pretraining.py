@@ -514,7 +514,7 @@ def test_on_the_command_line(
         ([], "there is nothing to read: name a text or a corpus"),
         (["--corpus", "demo-nobody"], "no built-in corpus 'demo-nobody'"),
         (["--text", "some.txt", "--apart", "nothing"], "no registered corpus and no path is called 'nothing'"),
-        (["--text", "some.txt", "--mask", "1"], "mask lies between 0 and 1"),
+        (["--text", "some.txt", "--mask", "1"], r"mask lies in \(0, 1\)"),
         (["--text", "some.txt", "--length", "4"], "a passage has at least 16 pieces"),
         (["--text", "some.txt", "--steps", "0"], "steps and batch at least 1"),
         (["--text", "some.txt", "--device", "abacus"], "--device abacus"),

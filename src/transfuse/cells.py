@@ -117,7 +117,9 @@ def comparison_entries(comparison: Comparison, records: dict[str, Record], folde
         if name in records:
             place = folder / "cells" / name if folder else None
             there = place if place and (place / "done").exists() else None
-            entries.append(Entry(cell.task.name, cell.variant.name, records[name], there, cell.variant.swept))
+            entries.append(
+                Entry(cell.task.name, cell.variant.name, cell.share, records[name], there, cell.variant.swept)
+            )
     return entries
 
 

@@ -1,8 +1,9 @@
 """What is compared: variants of methods over tasks, shares and seeds, as cells, each of which is a recipe.
 
-``[compare]`` tasks, methods, shares and seeds; ``[data]`` and ``[method]`` what all of them have in common;
-``[methods.NAME]`` what one has for itself; ``[sweep]`` one setting through several values; ``[published]`` printed
-numbers. As in recipes, unknown keys are refused with their path and nothing is coerced.
+``[compare]`` tasks, methods, shares, seeds and baseline; ``[data]`` and ``[method]`` what all of them have in common;
+``[methods.NAME]`` what one has for itself, with ``method``, ``sources`` and ``share`` as in `Variant`; ``[sweep]`` one
+setting through several values; ``[published]`` printed numbers. As in recipes, unknown keys are refused with their path
+and nothing is coerced.
 
 A common setting goes to every method that has it: ``[method.training]`` reaches the networks and not CRFsuite. One
 that no compared method has is refused. A method's own settings go before common ones, and these before a preset's.
@@ -14,11 +15,13 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from transfuse import methods
 from transfuse.data import Data
+from transfuse.ranges import check_ranges
 from transfuse.recipe import Recipe, from_table, make_recipe, merge, override, read_table
 from transfuse.text import ConfigError, TransfuseError
 
@@ -46,11 +49,13 @@ class Transfer:
     Attributes:
         target: what to learn.
         sources: what to transfer from, in order.
+        labels: a label map of its own; that of ``[data]`` unless given.
         published: printed F1 of variants on this task, in percent; their place stands in `Printed`.
     """
 
     target: str
     sources: tuple[str, ...] = ()
+    labels: str = ""
     published: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -67,12 +72,16 @@ class Variant:
         name: in tables.
         method: the method's name.
         settings: all of them.
+        sources: numbers, from 1, of those of a task's sources that it gets; all unless given.
+        share: that it gets in every table, as for a ceiling; the table's unless given.
         swept: which setting a sweep varies, as ``la-dtl.label_mmd``, and its value here.
     """
 
     name: str
     method: str
     settings: methods.Method
+    sources: tuple[int, ...] | None = None
+    share: float | None = None
     swept: tuple[str, Any] | None = None
 
 
@@ -100,17 +109,14 @@ class Cell:
     Attributes:
         task: what is learned.
         variant: by what.
+        share: of the table that it stands in; the recipe's own may be another, as a ceiling's is.
         recipe: of the run.
     """
 
     task: Transfer
     variant: Variant
+    share: float
     recipe: Recipe
-
-    @property
-    def share(self) -> float:
-        """Of the target's training documents that keep their labels."""
-        return self.recipe.data.share
 
     @property
     def seed(self) -> int:
@@ -125,7 +131,9 @@ class Comparison:
     Attributes:
         tasks: at least one.
         variants: `BASELINES` first.
-        shares: of the target's training documents that keep their labels, ascending.
+        shares: of the target's training documents that keep their labels, ascending. Where none do, `BASELINES` keep
+            all of them: what they then show is the ceiling.
+        baseline: name of the variant that the others are tested against.
         seeds: in the order in which they are run.
         data: what all cells have in common; its target, sources and share mean nothing.
         published: printed numbers, where there are some.
@@ -138,6 +146,7 @@ class Comparison:
     seeds: tuple[int, ...]
     data: Data
     published: Printed | None = None
+    baseline: str = BASELINES[0]
     table: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -146,10 +155,14 @@ class Comparison:
                 raise ConfigError(f"compare.{name} is empty: there is nothing to compare")
             if doubled := [value for value in values if list(values).count(value) > 1]:
                 raise ConfigError(f"compare.{name} names {doubled[0]} twice")
-        if min(self.shares) <= 0 or max(self.shares) > 1:
-            raise ConfigError("compare.shares lie above 0 and are at most 1")
-        if min(self.seeds) < 0:
-            raise ConfigError("compare.seeds are whole numbers from 0")
+        check_ranges(self, "compare", shares="[0, 1]", seeds="[0, inf)")
+        names = [variant.name for variant in self.variants]
+        if self.baseline not in names:
+            raise ConfigError(f"compare.baseline: {self.baseline} is not compared{_hint(self.baseline, names)}")
+        for task, variant in product(self.tasks, self.variants):
+            if any(not 1 <= number <= len(task.sources) for number in variant.sources or ()):
+                have = f"{task.name} has {len(task.sources)}"
+                raise ConfigError(f"methods.{variant.name}.sources are numbers of a task's sources, from 1: {have}")
         self._check_published()
 
     def _check_published(self) -> None:
@@ -193,11 +206,15 @@ class Comparison:
 
     def cell(self, task: Transfer, variant: Variant, *, share: float, seed: int) -> Cell:
         """One of them."""
+        own = share if variant.share is None else variant.share
+        labels = task.labels or self.data.labels
         if variant.method in BASELINES:
-            data = Data(task.target, share=share, labels=self.data.labels, raw=self.data.raw)
+            data = Data(task.target, share=own or 1.0, labels=labels, raw=self.data.raw)
         else:
-            data = replace(self.data, target=task.target, sources=task.sources, share=share)
-        return Cell(task, variant, Recipe(data, variant.method, variant.settings, seed))
+            numbers = variant.sources or range(1, len(task.sources) + 1)
+            sources = tuple(task.sources[number - 1] for number in numbers)
+            data = replace(self.data, target=task.target, sources=sources, labels=labels, share=own)
+        return Cell(task, variant, share, Recipe(data, variant.method, variant.settings, seed))
 
 
 def load_comparison(path: Path, *, changes: Iterable[str] = ()) -> Comparison:
@@ -235,6 +252,7 @@ def make_comparison(table: Mapping[str, Any]) -> Comparison:
         plan.seeds,
         from_table(Data, {"target": "", **common}, "data"),
         None if published is None else from_table(Printed, published, "published"),
+        plan.baseline,
         dict(table),
     )
 
@@ -246,6 +264,19 @@ class _Plan:
     methods: tuple[str, ...] = ()
     shares: tuple[float, ...] = (1.0,)
     seeds: tuple[int, ...] = (0,)
+    baseline: str = BASELINES[0]
+
+
+@dataclass(frozen=True)
+class _Place:
+    """What ``[methods.NAME]`` says beside the method's settings."""
+
+    method: str
+    sources: tuple[int, ...] | None = None
+    share: float | None = None
+
+    def __post_init__(self) -> None:
+        check_ranges(self, share="[0, 1]")
 
 
 def _variants(names: Sequence[str], table: Mapping[str, Any]) -> tuple[Variant, ...]:
@@ -254,9 +285,9 @@ def _variants(names: Sequence[str], table: Mapping[str, Any]) -> tuple[Variant, 
         raise ConfigError("method.name: a comparison names its methods in compare.methods")
     asked = {name: _settings(name, own) for name in dict.fromkeys((*BASELINES, *names, *own))}
     for name in BASELINES:
-        if asked[name][0] != name:
-            raise ConfigError(f"methods.{name}.method: this name belongs to the method {name}")
-    made = [_variant(name, method, common, settings) for name, (method, settings) in asked.items()]
+        if asked[name][0] != _Place(name):
+            raise ConfigError(f"methods.{name}: this name belongs to the method {name}, without sources or a share")
+    made = [_variant(name, place, common, settings) for name, (place, settings) in asked.items()]
     for path, values in sweeps.items():
         made += _swept(path, values, common, asked)
     for key in common:
@@ -265,43 +296,45 @@ def _variants(names: Sequence[str], table: Mapping[str, Any]) -> tuple[Variant, 
     return tuple(made)
 
 
-def _settings(name: str, own: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The method of a variant and its own settings."""
+def _settings(name: str, own: Mapping[str, Any]) -> tuple[_Place, dict[str, Any]]:
+    """The method of a variant, what it is given, and its own settings."""
     if "." in name:
         raise ConfigError(f"methods.{name}: a name has no dot in it")
     settings = dict(_table(own, name, "methods."))
-    method = settings.pop("method", name)
-    if not isinstance(method, str):
-        raise ConfigError(f"methods.{name}.method is a method's name, not {method!r}")
-    return method, settings
+    place = {f.name: settings.pop(f.name) for f in fields(_Place) if f.name in settings}
+    return from_table(_Place, {"method": name, **place}, f"methods.{name}"), settings
 
 
 def _variant(
-    name: str, method: str, common: Mapping[str, Any], settings: Mapping[str, Any], swept: tuple[str, Any] | None = None
+    name: str,
+    place: _Place,
+    common: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    swept: tuple[str, Any] | None = None,
 ) -> Variant:
-    known = {f.name for f in fields(methods.get(method))}  # type: ignore[arg-type]
+    known = {f.name for f in fields(methods.get(place.method))}  # type: ignore[arg-type]
     shared = {key: value for key, value in common.items() if key in known}
     try:
-        recipe = make_recipe({"data": {"target": ""}, "method": {"name": method, **merge(shared, settings)}})
+        recipe = make_recipe({"data": {"target": ""}, "method": {"name": place.method, **merge(shared, settings)}})
     except TransfuseError as error:
         raise ConfigError(f"methods.{name}: {error}") from error
-    return Variant(name, method, recipe.method, swept)
+    return Variant(name, place.method, recipe.method, place.sources, place.share, swept)
 
 
 def _swept(
-    path: str, values: Any, common: Mapping[str, Any], asked: Mapping[str, tuple[str, dict[str, Any]]]
+    path: str, values: Any, common: Mapping[str, Any], asked: Mapping[str, tuple[_Place, dict[str, Any]]]
 ) -> Iterator[Variant]:
     """A variant for each value of a sweep."""
     name, _, setting = path.partition(".")
     if not setting or not isinstance(values, Sequence) or isinstance(values, str) or not values:
         raise ConfigError(f'sweep."{path}": write it as "METHOD.SETTING" = [VALUE, ...]')
-    method, settings = asked.get(name, (name, {}))
+    place, settings = asked.get(name, (_Place(name), {}))
     for value in values:
         changed: Any = value
         for part in reversed(setting.split(".")):
             changed = {part: changed}
         shown = value if isinstance(value, str) else json.dumps(value)
-        yield _variant(f"{name} {setting}={shown}", method, common, merge(settings, changed), (path, value))
+        yield _variant(f"{name} {setting}={shown}", place, common, merge(settings, changed), (path, value))
 
 
 def _table(table: Mapping[str, Any], key: str, path: str = "") -> Mapping[str, Any]:

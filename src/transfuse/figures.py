@@ -67,7 +67,7 @@ def _learning(summary: Summary, task: str, tables: Sequence[Table]) -> Illustrat
         x="labelled share of the target's training documents, %",
         y="strict F1, %",
         ticks=[(100 * table.share, f"{100 * table.share:g}") for table in tables],
-        logarithmic=True,
+        logarithmic=all(table.share for table in tables),
     )
     caption = "Strict micro F1 on the test split against the labelled share; bars: standard deviation over seeds."
     return Illustration(slug(task, "learning-curves"), caption, drawing)

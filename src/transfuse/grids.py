@@ -32,7 +32,7 @@ Grid = tuple[list[str], list[list[str]]]
 
 T = TypeVar("T")
 
-FEW = ("method", "strict F1", "95 % interval", "gain", "p", "verdict", "source epochs", "CPU s", "published")
+FEW = ("method", "labels", "strict F1", "95 % interval", "gain", "p", "verdict", "source epochs", "CPU s", "published")
 """Columns of the main grid that go into 100 characters."""
 
 FEW_OF_MEANS = ("method", "strict F1", "gain", "tasks", "helps", "hurts", "CPU s", "published")
@@ -48,6 +48,8 @@ def main_grid(table: Table, only: Sequence[str] = ()) -> Grid:
     """
     columns: dict[str, Callable[[Row], str]] = {
         "method": lambda row: row.name,
+        "sources": lambda row: ", ".join(table.sources(row) or "-"),
+        "labels": lambda row: "-" if (share := table.own_share(row)) is None else f"{100 * share:g} %",
         "strict F1": lambda row: _spread(row.mean(), row.deviation),
         "95 % interval": lambda row: f"{_number(row.interval.low)} to {_number(row.interval.high)}",
         "gain": lambda row: _number(row.gain, "+.2f"),

@@ -36,6 +36,8 @@ def rows_grid(rows: Sequence[Mapping[str, Any]]) -> Grid:
     return _grid(
         {
             "method": lambda row: row["method"],
+            "sources": lambda row: ", ".join(row.get("sources") or ()),
+            "labels": lambda row: "" if row.get("share") is None else f"{100 * row['share']:g} %",
             "seeds": lambda row: str(len(row["seeds"])),
             "strict F1": lambda row: (
                 _number(row["f1"]) + ("" if row["deviation"] is None else f" ± {row['deviation']:.2f}")

@@ -184,6 +184,7 @@ def _place(table: Table, row: Row) -> dict[str, Any]:
         "sources": list(row.first.sources),
         "method": row.name,
         "share": table.share,
+        "labels": row.first.share,
     }
 
 

@@ -87,7 +87,8 @@ class Reproduction:
 
     def _computed(self) -> dict[str, Any]:
         comparison, printed = self.comparison, self.comparison.published
-        summary = summarise(comparison_entries(comparison, self.records), published=comparison.published_f1)
+        entries = comparison_entries(comparison, self.records)
+        summary = summarise(entries, baseline=comparison.baseline, published=comparison.published_f1)
         rules = dict.fromkeys(record.selection for record in self.records.values() if record.selection)
         return {
             "name": self.name,
@@ -110,7 +111,7 @@ def _table(table: Table) -> dict[str, Any]:
         "share": table.share,
         "labelled": facts["labelled"],
         "documents": table.documents,
-        "rows": [_row(row) for row in table.rows],
+        "rows": [{**_row(row), "sources": table.sources(row), "share": table.own_share(row)} for row in table.rows],
     }
 
 

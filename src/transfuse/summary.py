@@ -51,7 +51,7 @@ def summarise(
     """
     groups: dict[tuple[str, float], dict[str, list[Entry]]] = {}
     for entry in entries:
-        rows = groups.setdefault((entry.task, entry.record.share), {})
+        rows = groups.setdefault((entry.task, entry.share), {})
         rows.setdefault(entry.variant, []).append(entry)
     tables = {key: _ordered(rows, baseline) for key, rows in groups.items()}
     resamples = resamples or _enough(sum(len(rows) - 1 for rows in tables.values()))
@@ -163,7 +163,8 @@ def entries_of(runs: Sequence[Finished]) -> list[Entry]:
     for rows in tables.values():
         groups = sorted(rows.items(), key=lambda row: row[1][0].method)
         for name, (key, group) in zip(_names([group for _, group in groups]), groups, strict=True):
-            found += [Entry(json.loads(key)[0], name, make_record(run), run.folder) for run in group]
+            task, data, _ = json.loads(key)
+            found += [Entry(task, name, data["share"], make_record(run), run.folder) for run in group]
     return found
 
 

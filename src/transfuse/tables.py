@@ -24,6 +24,7 @@ class Entry:
     Attributes:
         task: its name.
         variant: name of the method with its settings.
+        share: of the table that it stands in.
         record: of the run.
         folder: of the run, where it is still there.
         swept: which setting a sweep varies, and its value here.
@@ -31,6 +32,7 @@ class Entry:
 
     task: str
     variant: str
+    share: float
     record: Record
     folder: Path | None = None
     swept: tuple[str, Any] | None = None
@@ -201,6 +203,15 @@ class Table:
     def documents(self) -> int:
         """How many are in the test split."""
         return len(self.rows[0].first.gold)
+
+    def sources(self, row: Row) -> tuple[str, ...] | None:
+        """What a row learned from, where it got some of the task's sources only."""
+        most = max((each.first.sources for each in self.rows), key=len)
+        return row.first.sources if 0 < len(row.first.sources) < len(most) else None
+
+    def own_share(self, row: Row) -> float | None:
+        """The share of labels that a row had, where it is not the table's."""
+        return None if row.first.share == self.share else row.first.share
 
     def row(self, name: str) -> Row | None:
         """The row of a variant, where there is one."""

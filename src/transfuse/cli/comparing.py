@@ -160,7 +160,8 @@ def perform(
         return None, failures
     if not found:
         raise DataError("no cell of the comparison is finished: there is nothing to report", path=str(records))
-    summary = summarise(comparison_entries(comparison, found, folder), published=comparison.published_f1)
+    entries = comparison_entries(comparison, found, folder)
+    summary = summarise(entries, baseline=comparison.baseline, published=comparison.published_f1)
     write_report(folder, summary, title=title or comparison.title, missing=len(pending_cells(cells, found)))
     with write_beside(folder / "comparison.toml") as path:
         path.write_text(tomli_w.dumps(comparison.table), encoding="utf-8")
