@@ -230,7 +230,7 @@ def test_obo_names_and_exact_synonyms(tmp_path):
         "[Typedef]\nid: GO:4\nname: relation\n",
         "utf-8",
     )
-    assert list(lexicons.info("go-components").reader(path)) == ["first {odd}", 'exact "one"']
+    assert list(lexicons.info("go-components").reader(path)) == [("first {odd}", 'exact "one"')]
 
 
 @pytest.mark.parametrize("lexicon", lexicons.LEXICONS, ids=lambda lexicon: lexicon.name)

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from transfuse import checks, corpora, formats, synthetic
+from transfuse.augmentation import Augment
+from transfuse.folding import Fold, hold_fold
 from transfuse.labels import LabelMap, canonical
 from transfuse.losses import Losses
 from transfuse.published import hold_out
@@ -18,7 +20,7 @@ from transfuse.ranges import check_ranges
 from transfuse.text import ConfigError, Corpus, DataError, Document, Entity, LabelError, Task
 from transfuse.words import sentences
 
-__all__ = ["Data", "build_task", "find_labels", "raw_documents", "resolve", "resolve_target"]
+__all__ = ["Data", "build_task", "find_labels", "raw_documents", "recorded_target", "resolve", "resolve_target"]
 
 LABELS = Path(__file__).parent / "recipes" / "labels"
 """Label maps that are shipped."""
@@ -43,6 +45,9 @@ class Data:
             hold as many; 0 for all.
         disjoint: a source may have no label in common with the target; what is carried over is then what lies below
             the tags.
+        fold: for cross-validation, the part of the target that is held out for testing; None for its own splits.
+        augment: how altered copies of the labelled target documents are made; None for none. See
+            `transfuse.augmentation.augmented`, which `transfuse.recipe.run_recipe` calls.
     """
 
     target: str
@@ -52,6 +57,8 @@ class Data:
     raw: tuple[str, ...] = ()
     limit: int = 0
     disjoint: bool = False
+    fold: Fold | None = None
+    augment: Augment | None = None
 
     def __post_init__(self) -> None:
         check_ranges(self, "data", share="[0, 1]", limit="[0, inf)")
@@ -90,7 +97,7 @@ def find_labels(name: str) -> Path:
     return path if path.is_file() or not shipped.is_file() else shipped
 
 
-def resolve_target(spec: str, *, labels: str = "", losses: Losses | None = None) -> Corpus:
+def resolve_target(spec: str, *, labels: str = "", fold: Fold | None = None, losses: Losses | None = None) -> Corpus:
     """Load what is to be learned and scored on, with the splits that this takes.
 
     A corpus that was published without a test split is divided as a collection of files is; without a development
@@ -100,17 +107,25 @@ def resolve_target(spec: str, *, labels: str = "", losses: Losses | None = None)
     Args:
         spec: see `Data.target`.
         labels: see `Data.labels`.
+        fold: see `Data.fold`; where it is given, splits are those of `transfuse.folding.hold_fold` instead.
         losses: collects what did not come through unchanged.
 
     Raises:
         ConfigError, DataError, LabelError: see `resolve`; too few documents to divide.
     """
+    if fold:
+        return hold_fold(resolve(spec, labels=labels, losses=losses, divide=False), fold)
     corpus = resolve(spec, labels=labels, losses=losses)
     if not corpus.test:
         # What was published as a development split is for testing where there is no other.
         splits = {"train": corpus.train, "test": corpus.dev} if corpus.dev else _divide(corpus.train, spec)
         corpus = replace(corpus, splits=splits)
     return corpus if corpus.dev else hold_out(corpus, 0.1, seed=0)
+
+
+def recorded_target(data: Mapping[str, Any]) -> Corpus:
+    """The target of a run, as the ``data`` of its resolved recipe has it. Raises as `resolve_target` does."""
+    return resolve_target(data["target"], labels=data["labels"], fold=Fold(**data["fold"]) if "fold" in data else None)
 
 
 def _common(label: str) -> str:
@@ -193,7 +208,7 @@ def build_task(data: Data, *, seed: int) -> tuple[Task, dict[str, Any]]:
             ``disjoint`` does not allow it.
     """
     losses = Losses()
-    target = resolve_target(data.target, labels=data.labels, losses=losses)
+    target = resolve_target(data.target, labels=data.labels, fold=data.fold, losses=losses)
     facts: dict[str, Any] = {"target": _facts(target), "sources": []}
     sources = []
     apart = target if data.share else target.with_split("dev", (*target.dev, *target.train))

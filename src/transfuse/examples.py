@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from transfuse.analysis import outcome_overlap
-from transfuse.data import resolve_target
+from transfuse.data import recorded_target
 from transfuse.results import read_run
 from transfuse.tables import Row, Table
 from transfuse.text import Document, Entity, TransfuseError
@@ -51,8 +51,7 @@ def gather(table: Table) -> Evidence | None:
     other = table.best or max(rest, key=lambda row: row.mean("dev"), default=first)
     shown = table.rows if len(table.rows) <= _MOST_ROWS else (first, other)
     try:
-        data = first.first.recipe["data"]
-        corpus = resolve_target(data["target"], labels=data["labels"])
+        corpus = recorded_target(first.first.recipe["data"])
         found = {row.name: _predictions(row) for row in shown}
     except TransfuseError:
         return None

@@ -18,7 +18,7 @@ from pathlib import Path
 from transfuse.mirror import Origin, fetch
 from transfuse.text import ConfigError
 
-__all__ = ["Lexicon", "info", "names", "terms"]
+__all__ = ["Lexicon", "concepts", "info", "names", "terms"]
 
 _ARCHIVE = "lexicons"
 _CRAFT = "UCDenver-ccp/CRAFT"
@@ -44,7 +44,7 @@ class Lexicon:
         licence: under which it is passed on.
         citation: whose it is.
         files: SHA-256 by path in the archive.
-        reader: gives the names of one file.
+        reader: gives the things of one file, each with all its names.
         terms: how many different names it gives.
         language: BCP 47 tag.
         notes: what a user has to know.
@@ -56,7 +56,7 @@ class Lexicon:
     licence: str
     citation: str
     files: Mapping[str, str]
-    reader: Callable[[Path], Iterator[str]]
+    reader: Callable[[Path], Iterator[tuple[str, ...]]]
     terms: int
     language: str = "en"
     notes: tuple[str, ...] = ()
@@ -67,9 +67,17 @@ class Lexicon:
         Raises:
             ConfigError, DataError: see `transfuse.mirror.fetch`.
         """
+        return tuple(dict.fromkeys((name, self.label) for names in self.concepts() for name in names))
+
+    def concepts(self) -> Iterator[tuple[str, ...]]:
+        """Its things, each with all its names, as far as its files say what is called by several.
+
+        Raises:
+            ConfigError, DataError: see `transfuse.mirror.fetch`.
+        """
         root = fetch(_ARCHIVE, self.files, ORIGINS)
-        found = (" ".join(name.split()) for path in self.files for name in self.reader(root / path))
-        return tuple(dict.fromkeys((name, self.label) for name in found if name))
+        for names in (names for path in self.files for names in self.reader(root / path)):
+            yield tuple(tidy for name in names if (tidy := " ".join(name.split())))
 
 
 _STANZA = re.compile(r"^\[(\w+)\]$", re.MULTILINE)
@@ -77,7 +85,7 @@ _SYNONYM = re.compile(r'^synonym: "((?:[^"\\]|\\.)*)" EXACT\b', re.MULTILINE)
 _ESCAPED = re.compile(r"\\(.)")
 
 
-def _obo(path: Path, prefix: str) -> Iterator[str]:
+def _obo(path: Path, prefix: str) -> Iterator[tuple[str, ...]]:
     """Names and exact synonyms of an OBO file, perhaps zipped, without obsolete terms and those of other ontologies."""
     if path.suffix == ".zip":
         with zipfile.ZipFile(path) as pack:
@@ -89,37 +97,36 @@ def _obo(path: Path, prefix: str) -> Iterator[str]:
     for kind, stanza in zip(pieces[1::2], pieces[2::2], strict=True):
         name = re.search(r"^name: (.+)$", stanza, re.MULTILINE)
         if kind == "Term" and name and f"\nid: {prefix}:" in stanza and "\nis_obsolete: true" not in stanza:
-            for found in (name[1], *_SYNONYM.findall(stanza)):
-                yield _ESCAPED.sub(r"\1", found)
+            yield tuple(_ESCAPED.sub(r"\1", found) for found in (name[1], *_SYNONYM.findall(stanza)))
 
 
-def _disease_ontology(path: Path) -> Iterator[str]:
+def _disease_ontology(path: Path) -> Iterator[tuple[str, ...]]:
     """All names are in a table, synonyms only in the slims."""
     if path.suffix == ".obo":
         yield from _obo(path, "DOID")
         return
     for row in csv.DictReader(io.StringIO(path.read_text("utf-8")), delimiter="\t"):
-        yield row["label"]
+        yield (row["label"],)
 
 
-def _mesh(path: Path, paired: str) -> Iterator[str]:
+def _mesh(path: Path, paired: str) -> Iterator[tuple[str, ...]]:
     """MeSH names that are paired with another vocabulary, and their names there."""
     for line in path.read_text("utf-8").splitlines():
         _, _, name, vocabulary, _, other = line.split("\t")
         if vocabulary == paired:
-            yield from (name, other)
+            yield name, other
 
 
-def _lines(path: Path) -> Iterator[str]:
+def _lines(path: Path) -> Iterator[tuple[str, ...]]:
     """The first cell of each line; marks such as ``#8203`` are no names."""
     for line in path.read_text("utf-8").splitlines():
         if not line.startswith("#"):
-            yield line.split("\t")[0]
+            yield (line.split("\t")[0],)
 
 
-def _sequence_ontology(path: Path) -> Iterator[str]:
+def _sequence_ontology(path: Path) -> Iterator[tuple[str, ...]]:
     """Its names have ``_`` for blanks."""
-    return (name.replace("_", " ") for name in _obo(path, "SO"))
+    return (tuple(name.replace("_", " ") for name in names) for names in _obo(path, "SO"))
 
 
 _obo_lexicon: Callable[..., Lexicon] = partial(Lexicon, licence="CC BY")
@@ -284,3 +291,8 @@ def info(name: str) -> Lexicon:
 def terms(name: str) -> tuple[tuple[str, str], ...]:
     """The names of a lexicon with its label. Raises as `Lexicon.read` and `info` do."""
     return info(name).read()
+
+
+def concepts(name: str) -> Iterator[tuple[str, ...]]:
+    """The things of a lexicon, each with all its names. Raises as `Lexicon.concepts` and `info` do."""
+    return info(name).concepts()

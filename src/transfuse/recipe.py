@@ -12,7 +12,7 @@ import json
 import shutil
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_args, get_type_hints
@@ -22,6 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from transfuse import bundle, formats, methods
 from transfuse.analysis import set_analysis
+from transfuse.augmentation import augmented
 from transfuse.card import model_card
 from transfuse.data import Data, build_task
 from transfuse.run import Run, environment
@@ -310,7 +311,7 @@ def run_recipe(
     run.write_json("environment.json", environment())
     run.record("data", **facts)
     try:
-        tagger = recipe.method.fit(task, run=run)
+        tagger = recipe.method.fit(_with_copies(task, recipe, run), run=run)
     except (ConfigError, DataError):
         if fresh:
             shutil.rmtree(folder)
@@ -327,6 +328,15 @@ def run_recipe(
     run.write_json("scores.json", scores)
     run.finish()
     return scores
+
+
+def _with_copies(task: Task, recipe: Recipe, run: Run) -> Task:
+    """The task with altered copies among the target's training documents, where the recipe asks for some."""
+    if not recipe.data.augment:
+        return task
+    copies = augmented(task.target.train, recipe.data.augment, seed=recipe.seed)
+    run.record("augmented", documents=len(copies), mentions=sum(len(copy.entities) for copy in copies))
+    return replace(task, target=task.target.with_split("train", (*task.target.train, *copies)))
 
 
 def score_splits(tagger: Tagger, task: Task, *, predictions: Path | None = None) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from typing import Any
 
 from transfuse import corpora
 from transfuse.analysis import error_counts, errors, seen_unseen
-from transfuse.data import resolve_target
+from transfuse.data import recorded_target
 from transfuse.files import write_beside
 from transfuse.results import Finished
 from transfuse.score import Counts, Scores, score
@@ -158,7 +158,7 @@ def make_record(run: Finished) -> Record:
         DataError: the target is no longer what the run was scored on, or its predictions are gone.
     """
     data = run.recipe["data"]
-    corpus = _target(data["target"], data["labels"])
+    corpus = _target(data)
     if run.data["target"]["sha256"] != corpus.sha256:
         raise DataError(f"{corpus.name} has changed since this run was scored on it", path=str(run.folder))
     if not corpus.test:
@@ -185,14 +185,16 @@ def make_record(run: Finished) -> Record:
     )
 
 
-def _target(spec: str, labels: str) -> Corpus:
+def _target(data: Mapping[str, Any]) -> Corpus:
     """Published corpora stay in memory from one cell to the next; files may change."""
-    return _published(spec, labels) if spec in corpora.names() else resolve_target(spec, labels=labels)
+    if data["target"] not in corpora.names():
+        return recorded_target(data)
+    return _published(json.dumps({key: data[key] for key in ("target", "labels", "fold") if key in data}))
 
 
 @lru_cache(maxsize=2)
-def _published(spec: str, labels: str) -> Corpus:
-    return resolve_target(spec, labels=labels)
+def _published(data: str) -> Corpus:
+    return recorded_target(json.loads(data))
 
 
 def _rows(types: Mapping[str, Mapping[str, Any]]) -> dict[str, Three]:
