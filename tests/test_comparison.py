@@ -586,3 +586,24 @@ def test_a_mistake_is_one_line(tmp_path, monkeypatch, capsys, arguments, message
     assert message in said
     assert said.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_folds_are_tasks_and_altered_copies_belong_to_variants():
+    tasks = [{"target": TARGET, "sources": [SOURCE], "fold": {"number": number, "of": 2}} for number in (1, 2)]
+    own = {"copies": {"method": "crfsuite", "augment": {"mentions": 0.5}}, "retrain": {"augment": {"shuffle": 0.1}}}
+    comparison = make_comparison({"compare": {"tasks": tasks}, "methods": own})
+    assert [task.name for task in comparison.tasks] == [f"{TARGET}, fold {n} of 2 from {SOURCE}" for n in (1, 2)]
+    found = {(cell.variant.name, cell.task.fold.number): cell.recipe.data for cell in comparison.cells()}
+    assert {(data.fold.number, name) for (name, _), data in found.items()} == {(n, name) for name, n in found}
+    assert found["copies", 1].augment.mentions == 0.5 and found["retrain", 2].augment.shuffle == 0.1
+    assert found["target-only", 1].augment is None and found["copies", 1].sources == ()
+    for cell in comparison.cells():
+        assert make_recipe(cell.recipe.to_dict()).hash == cell.recipe.hash
+    everywhere = make_comparison({"compare": {"tasks": tasks}, "data": {"augment": {"tokens": 0.2}}, "methods": own})
+    found = {cell.variant.name: cell.recipe.data.augment for cell in everywhere.cells()}
+    assert found["target-only"].tokens == 0.2 and found["copies"].tokens == 0
+
+
+def test_a_recipe_without_folds_and_copies_keeps_its_hash():
+    table = make_recipe({"data": {"target": TARGET}}).to_dict()
+    assert table["data"].keys() == {"target", "sources", "share", "labels", "raw", "limit", "disjoint"}

@@ -1,9 +1,9 @@
 """What is compared: variants of methods over tasks, shares and seeds, as cells, each of which is a recipe.
 
 ``[compare]`` tasks, methods, shares, seeds and baseline; ``[data]`` and ``[method]`` what all of them have in common;
-``[methods.NAME]`` what one has for itself, with ``method``, ``sources`` and ``share`` as in `Variant`; ``[sweep]`` one
-setting through several values; ``[published]`` printed numbers. As in recipes, unknown keys are refused with their path
-and nothing is coerced.
+``[methods.NAME]`` what one has for itself, with ``method``, ``sources``, ``share`` and ``augment`` as in `Variant`;
+``[sweep]`` one setting through several values; ``[published]`` printed numbers. As in recipes, unknown keys are refused
+with their path and nothing is coerced.
 
 A common setting goes to every method that has it: ``[method.training]`` reaches the networks and not CRFsuite. One
 that no compared method has is refused. A method's own settings go before common ones, and these before a preset's.
@@ -20,7 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from transfuse import methods
+from transfuse.augmentation import Augment
 from transfuse.data import Data
+from transfuse.folding import Fold
 from transfuse.ranges import check_ranges
 from transfuse.recipe import Recipe, from_table, make_recipe, merge, override, read_table
 from transfuse.text import ConfigError, TransfuseError
@@ -50,18 +52,21 @@ class Transfer:
         target: what to learn.
         sources: what to transfer from, in order.
         labels: a label map of its own; that of ``[data]`` unless given.
+        fold: the part of the target that is held out for testing; its own test split unless given.
         published: printed F1 of variants on this task, in percent; their place stands in `Printed`.
     """
 
     target: str
     sources: tuple[str, ...] = ()
     labels: str = ""
+    fold: Fold | None = None
     published: dict[str, float] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         """As ``ncbi-disease from bc5cdr-disease``."""
-        return f"{self.target} from {' and '.join(self.sources)}" if self.sources else self.target
+        target = f"{self.target}, fold {self.fold.number} of {self.fold.of}" if self.fold else self.target
+        return f"{target} from {' and '.join(self.sources)}" if self.sources else target
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,7 @@ class Variant:
         settings: all of them.
         sources: numbers, from 1, of those of a task's sources that it gets; all unless given.
         share: that it gets in every table, as for a ceiling; the table's unless given.
+        augment: how altered copies of its labelled documents are made; as all others unless given.
         swept: which setting a sweep varies, as ``la-dtl.label_mmd``, and its value here.
     """
 
@@ -82,6 +88,7 @@ class Variant:
     settings: methods.Method
     sources: tuple[int, ...] | None = None
     share: float | None = None
+    augment: Augment | None = None
     swept: tuple[str, Any] | None = None
 
 
@@ -208,12 +215,13 @@ class Comparison:
         """One of them."""
         own = share if variant.share is None else variant.share
         labels = task.labels or self.data.labels
+        augment = variant.augment or self.data.augment
+        data = replace(self.data, target=task.target, labels=labels, fold=task.fold, augment=augment)
         if variant.method in BASELINES:
-            data = Data(task.target, share=own or 1.0, labels=labels, raw=self.data.raw)
+            data = replace(data, share=own or 1.0, limit=0, disjoint=False)
         else:
             numbers = variant.sources or range(1, len(task.sources) + 1)
-            sources = tuple(task.sources[number - 1] for number in numbers)
-            data = replace(self.data, target=task.target, sources=sources, labels=labels, share=own)
+            data = replace(data, share=own, sources=tuple(task.sources[number - 1] for number in numbers))
         return Cell(task, variant, share, Recipe(data, variant.method, variant.settings, seed))
 
 
@@ -241,7 +249,7 @@ def make_comparison(table: Mapping[str, Any]) -> Comparison:
     if not isinstance(tasks, Sequence) or isinstance(tasks, str):
         raise ConfigError(f"compare.tasks is a list of tables, not {tasks!r}")
     common = table.get("data", {})
-    for key in ("target", "sources", "share"):
+    for key in ("target", "sources", "share", "fold"):
         if key in common:
             raise ConfigError(f"data.{key}: a comparison names it in compare.{'shares' if key == 'share' else 'tasks'}")
     published = table.get("published")
@@ -274,6 +282,7 @@ class _Place:
     method: str
     sources: tuple[int, ...] | None = None
     share: float | None = None
+    augment: Augment | None = None
 
     def __post_init__(self) -> None:
         check_ranges(self, share="[0, 1]")
@@ -286,7 +295,9 @@ def _variants(names: Sequence[str], table: Mapping[str, Any]) -> tuple[Variant, 
     asked = {name: _settings(name, own) for name in dict.fromkeys((*BASELINES, *names, *own))}
     for name in BASELINES:
         if asked[name][0] != _Place(name):
-            raise ConfigError(f"methods.{name}: this name belongs to the method {name}, without sources or a share")
+            raise ConfigError(
+                f"methods.{name}: this name belongs to the method {name} as it is: give the variant another"
+            )
     made = [_variant(name, place, common, settings) for name, (place, settings) in asked.items()]
     for path, values in sweeps.items():
         made += _swept(path, values, common, asked)
@@ -318,7 +329,7 @@ def _variant(
         recipe = make_recipe({"data": {"target": ""}, "method": {"name": place.method, **merge(shared, settings)}})
     except TransfuseError as error:
         raise ConfigError(f"methods.{name}: {error}") from error
-    return Variant(name, place.method, recipe.method, place.sources, place.share, swept)
+    return Variant(name, place.method, recipe.method, place.sources, place.share, place.augment, swept)
 
 
 def _swept(

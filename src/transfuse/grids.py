@@ -147,7 +147,9 @@ def settings(summary: Summary) -> list[tuple[str, str]]:
     found: dict[tuple[str, str], None] = {}
     for table in summary.tables:
         for row in table.rows:
-            found[row.name, tomli_w.dumps(row.first.recipe["method"])] = None
+            recipe = row.first.recipe
+            copies = {"augment": recipe["data"]["augment"]} if "augment" in recipe["data"] else {}
+            found[row.name, tomli_w.dumps({**recipe["method"], **copies})] = None
     return list(found)
 
 
