@@ -27,7 +27,7 @@ DATA = {"target": "demo-cardiology"}
         ({"data": DATA, "method": {"architecture": {"encoder": {"dropout": 1.5}}}}, r"encoder\.dropout lies in"),
         ({"data": DATA, "method": {"name": "retrain", "preset": "x"}}, "has no preset 'x'; there are: giorgi-bader"),
         ({"data": DATA, "method": {"name": "retrain", "frozen": ["lstms"]}}, "no such layer group: lstms"),
-        ({"data": DATA, "method": {"name": "crfsuite", "c1": -0.1}}, "c1 and c2 are weights of at least 0, not -0.1"),
+        ({"data": DATA, "method": {"name": "crfsuite", "c1": -0.1}}, "c1 is at least 0, not -0.1"),
         ({"data": DATA, "method": {"name": "crfsuite", "iterations": 0}}, "iterations is at least 1, not 0"),
         ({"data": DATA, "run": {"seed": -1}}, r"run\.seed is a whole number from 0"),
         ({"data": DATA, "run": {"seeds": 1}}, r"unknown key run\.seeds"),
