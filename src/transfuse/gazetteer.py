@@ -1,7 +1,8 @@
 """A tagger out of a list of names: the longest name that begins first, at word boundaries and nowhere else.
 
 Names and texts are compared word by word, as `transfuse.words.words` cuts them, so that the blanks between words do
-not count and folding case shifts no offset. The search is that of Aho and Corasick (Efficient string matching,
+not count and folding case or width shifts no offset: full-width letters match half-width ones, see
+`transfuse.words.WIDTHS`. The search is that of Aho and Corasick (Efficient string matching,
 Communications of the ACM 1975) over the words' characters with a mark between words.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -20,7 +22,7 @@ from ahocorasick_rs import AhoCorasick
 from transfuse.files import Source
 from transfuse.losses import Losses
 from transfuse.text import BundleError, ConfigError, Corpus, DataError, Document, Entity
-from transfuse.words import words
+from transfuse.words import fold_width, words
 
 __all__ = ["CASES", "Gazetteer", "Matching", "Term", "common_words", "read_terms", "training_terms"]
 
@@ -43,7 +45,8 @@ class Matching:
         case: one of `CASES`.
         acronym: characters, white space left out, that a name without small letters may have to be an acronym.
         plural: look for the English plurals of names too (-s, -es, -ies).
-        minimum: names with fewer characters, white space left out, are not looked for.
+        minimum: names with fewer characters, white space left out, are not looked for; a Chinese or Japanese one, which
+            says as much as several letters, counts for two.
     """
 
     case: str = "acronyms"
@@ -110,7 +113,7 @@ class Gazetteer:
             forms = _forms(name)
             if not forms:
                 losses.add("skipped", "name without a word", detail=repr(name))
-            elif sum(map(len, forms)) < self.matching.minimum:
+            elif sum(map(_length, forms)) < self.matching.minimum:
                 losses.add("skipped", "name that is too short", detail=name)
             elif _key(forms, True) in stopped:
                 losses.add("skipped", "name on the stop list", detail=name)
@@ -203,8 +206,12 @@ def _forms(name: str) -> list[str]:
     return [name[start:end] for start, end in words(name)]
 
 
+def _length(form: str) -> int:
+    return 2 if len(form) == 1 and unicodedata.east_asian_width(form) == "W" else len(form)
+
+
 def _join(forms: Iterable[str]) -> str:
-    return f"{_MARK}{_MARK.join(forms)}{_MARK}"
+    return fold_width(f"{_MARK}{_MARK.join(forms)}{_MARK}")
 
 
 def _key(forms: Iterable[str], folds: bool) -> str:

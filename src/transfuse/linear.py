@@ -15,7 +15,7 @@ from transfuse import tags as tagging
 from transfuse.losses import Losses
 from transfuse.ranges import check_ranges
 from transfuse.text import BundleError, Document, Entity
-from transfuse.words import align, flatten, sentences, words
+from transfuse.words import align, flatten, fold_width, sentences, words
 
 __all__ = ["SCHEME", "LinearCRF", "LinearModel", "LinearTagger", "Tokens", "features", "read_tokens", "train_linear"]
 
@@ -106,12 +106,15 @@ def read_tokens(documents: Iterable[Document], *, tagged: bool = True, losses: L
 def features(forms: Sequence[str]) -> list[list[str]]:
     """The usual features of each word: itself, its shape and affixes, and what stands up to two words away.
 
+    Widths of characters are folded, see `transfuse.words.WIDTHS`.
+
     Args:
         forms: the words of a sentence.
 
     Returns:
         One list of names a word.
     """
+    forms = [fold_width(form) for form in forms]
     lower = [form.lower() for form in forms]
     shapes = [_shape(form) for form in forms]
     rows = []

@@ -22,6 +22,7 @@ from transfuse.context import Context, Form
 from transfuse.nn.forms import Forms
 from transfuse.nn.padding import inside
 from transfuse.text import BundleError, ConfigError
+from transfuse.words import fold_width
 
 __all__ = ["FormTable", "Vocabulary", "normalise", "places"]
 
@@ -35,8 +36,8 @@ FEATURES = 9
 
 
 def normalise(word: str) -> str:
-    """The name under which a word has its vector: lower case, digits as 0."""
-    return str(_DIGIT.sub("0", word.lower()))
+    """The name under which a word has its vector: lower case, digits as 0, full width as half."""
+    return str(_DIGIT.sub("0", fold_width(word).lower()))
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class Vocabulary:
         chars: Counter[str] = Counter()
         for form, count in counts.items():
             names[normalise(form)] += count
-            for char in form:
+            for char in fold_width(form):
                 chars[char] += count
         kept = tuple(sorted(char for char, count in chars.items() if count >= rare_char))
         trained = tuple(sorted(names.items(), key=lambda x: (-x[1], x[0])))
@@ -217,6 +218,7 @@ class FormTable:
         forms: list[str] = [form for form, _ in keys] if self.vocabulary.context else keys
         words, trained = self.vocabulary.word_rows, self.vocabulary.trained_rows
         names = [normalise(form) for form in forms]
+        forms = [fold_width(form) for form in forms]
         rows = [self._spell(form) for form in forms]
         length = max(map(len, rows), default=0)
         buckets = self.vocabulary.buckets

@@ -16,7 +16,18 @@ import regex
 from transfuse.losses import Losses
 from transfuse.text import ConfigError, Entity
 
-__all__ = ["ABBREVIATIONS", "BLANK", "OVERLAP_POLICIES", "align", "flatten", "is_blank", "sentences", "words"]
+__all__ = [
+    "ABBREVIATIONS",
+    "BLANK",
+    "OVERLAP_POLICIES",
+    "WIDTHS",
+    "align",
+    "flatten",
+    "fold_width",
+    "is_blank",
+    "sentences",
+    "words",
+]
 
 BLANK = r"\s\p{Cc}\u200B\u2060\uFEFF"
 """What counts as blank, as the inside of a `regex` character class: Unicode white space, control characters, and the
@@ -55,11 +66,18 @@ _OPENERS = frozenset(
 _CLOSE = r"""[\)\]\}"'\u2019\u201D\u300D\u300F\uFF09\u3011\u300B]*+"""
 _END = regex.compile(
     rf"""(?V1)(?P<newline>[{_NEWLINE}])
-    |[。！？；]++{_CLOSE}[{_JOIN}]*+
+    |[。｡！？；]++{_CLOSE}[{_JOIN}]*+
+    |[!?;]++{_CLOSE}(?=[{_CJK}])
     |(?<![.!?])(?P<stop>[.!?]++){_CLOSE}(?=[{BLANK}]++(?P<next>[\p{{Lu}}\p{{Lt}}]\p{{L}}*+|\p{{Nd}}|[\(\[\{{"'\u2018\u201C<{_CJK}]))""",
     regex.VERBOSE,
 )
 _BEFORE = regex.compile(rf"(?V1)(?r)(?<![^{BLANK}\(\[])(?:\p{{L}}|(?<=\p{{L}})\.(?=\p{{L}}))++")
+
+WIDTHS = {0xFEE0 + ascii_: ascii_ for ascii_ in range(0x21, 0x7F)} | dict(
+    zip(range(0xFF61, 0xFF66), "。「」、・", strict=True)
+)
+"""Full-width letters, digits and symbols by their half-width forms, and half-width Chinese and Japanese marks by their
+full-width ones, as `str.translate` takes them: one character for one, so that no offset moves."""
 
 OVERLAP_POLICIES = ("longest", "first")
 """longest: the mention with most words stays, then the one that begins first; first: the one that begins first stays,
@@ -71,6 +89,11 @@ def is_blank(text: str) -> bool:
     return _NONBLANK.search(text) is None
 
 
+def fold_width(text: str) -> str:
+    """The same text with every character in the width that is usual for it; see `WIDTHS`."""
+    return text if text.isascii() else text.translate(WIDTHS)
+
+
 def words(text: str, start: int = 0, end: int | None = None) -> list[tuple[int, int]]:
     """Half-open offsets of the words of ``text[start:end]``, in order, relative to ``text``."""
     return [match.span() for match in _WORD.finditer(text, start, len(text) if end is None else end)]
@@ -79,9 +102,10 @@ def words(text: str, start: int = 0, end: int | None = None) -> list[tuple[int, 
 def sentences(text: str, keep: Iterable[tuple[int, int]] = ()) -> list[tuple[int, int]]:
     """Half-open ranges that cover every character that is not blank, in order, without blanks at either end.
 
-    A line break ends a sentence, and so does a Chinese full stop, exclamation or question mark or semicolon. ``. ! ?``
-    do where a blank and then a capital, a digit or a bracket follow, unless the stop belongs to one of `ABBREVIATIONS`
-    or to a letter that stands alone (``J. Smith``, ``p. Arg5Gly``).
+    A line break ends a sentence, and so does a Chinese full stop, exclamation or question mark or semicolon; the last
+    three in half width, too, right before a Chinese character. ``. ! ?`` do where a blank and then a capital, a digit
+    or a bracket follow, unless the stop belongs to one of `ABBREVIATIONS` or to a letter that stands alone
+    (``J. Smith``, ``p. Arg5Gly``).
 
     Args:
         text: any text.
