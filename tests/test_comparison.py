@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transfuse import cells as running
-from transfuse.cells import comparison_entries, find_records, pending_cells, run_cells
+from transfuse.cells import cell_entries, find_records, pending_cells, run_cells
 from transfuse.cli import main
 from transfuse.comparison import BASELINES, load_comparison, make_comparison
 from transfuse.figures import of_sweeps
@@ -514,7 +514,7 @@ def test_finished_cells_are_not_run_again_and_tables_need_records_only(compared,
         ours, theirs = (json.loads((place / "out" / "report.json").read_text()) for place in (tmp_path, folder))
         assert ours == theirs
         records = find_records(comparison.cells(), tmp_path / "out" / "records")
-        summary = summarise(comparison_entries(comparison, records))
+        summary = summarise(cell_entries(comparison.cells(), records))
         assert report_json(summary)["summary"] == ours["summary"]
     finally:
         (tmp_path / "out" / "records").rename(folder / "out" / "records")

@@ -20,14 +20,14 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from transfuse.comparison import Cell, Comparison
+from transfuse.comparison import Cell
 from transfuse.recipe import Recipe, make_recipe, run_recipe
 from transfuse.records import Record, make_record, read_records, write_record
 from transfuse.results import read_run
 from transfuse.tables import Entry
 from transfuse.text import ConfigError, TransfuseError
 
-__all__ = ["Event", "Failure", "comparison_entries", "find_records", "pending_cells", "run_cells"]
+__all__ = ["Event", "Failure", "cell_entries", "find_records", "pending_cells", "run_cells"]
 
 
 @dataclass(frozen=True)
@@ -103,16 +103,16 @@ def pending_cells(cells: Iterable[Cell], records: Iterable[str]) -> list[Cell]:
     return list(found.values())
 
 
-def comparison_entries(comparison: Comparison, records: dict[str, Record], folder: Path | None = None) -> list[Entry]:
+def cell_entries(cells: Iterable[Cell], records: dict[str, Record], folder: Path | None = None) -> list[Entry]:
     """The finished cells with their places in the tables.
 
     Args:
-        comparison: what was compared.
+        cells: in the order of the tables.
         records: as `find_records` gives them.
         folder: that `run_cells` worked in, where the runs may still be.
     """
     entries = []
-    for cell in comparison.cells():
+    for cell in cells:
         name = cell.recipe.hash
         if name in records:
             place = folder / "cells" / name if folder else None

@@ -15,7 +15,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from transfuse.cells import comparison_entries, find_records, pending_cells
+from transfuse.cells import cell_entries, find_records, pending_cells
 from transfuse.comparison import Cell, Comparison, load_comparison
 from transfuse.files import write_beside
 from transfuse.printed import read_figures
@@ -87,7 +87,7 @@ class Reproduction:
 
     def _computed(self) -> dict[str, Any]:
         comparison, printed = self.comparison, self.comparison.published
-        entries = comparison_entries(comparison, self.records)
+        entries = cell_entries(comparison.cells(), self.records)
         summary = summarise(entries, baseline=comparison.baseline, published=comparison.published_f1)
         rules = dict.fromkeys(record.selection for record in self.records.values() if record.selection)
         return {

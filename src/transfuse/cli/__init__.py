@@ -30,6 +30,7 @@ from transfuse.cli import (
     silver,
     tagging,
     training,
+    validating,
 )
 from transfuse.cli.console import epilog
 from transfuse.text import TransfuseError
@@ -53,6 +54,7 @@ for module in (
     demo,
     training,
     comparing,
+    validating,
     reproducing,
     settings,
     reporting,
