@@ -15,10 +15,12 @@ from torch import Tensor, nn
 from transfuse import encoders
 from transfuse import tags as tagging
 from transfuse.context import Context, find_gazetteer
+from transfuse.mirror import cache_folder
 from transfuse.mixed import MixedTable, MixedVocabulary
 from transfuse.nn.encoder import Encoder
 from transfuse.nn.forms import CharCNN, CharLSTM, FormEncoder
 from transfuse.nn.head import CRFHead, Head, MLPHead, SoftmaxHead
+from transfuse.nn.kept import KeptStates, fingerprint
 from transfuse.nn.transformer import Transformer
 from transfuse.pieces import Pieces, PieceTable
 from transfuse.ranges import check_ranges
@@ -263,7 +265,9 @@ class TransformerEncoder:
         kind: ``transformer``.
         name: of the model; see `transfuse.encoders.find`.
         layers: of which the lowest are kept; 0 for all.
-        frozen: how much keeps its weights, from below: 1 the embedding, 2 the lowest layer too, and so on.
+        frozen: how much keeps its weights, from below: 1 the embedding, 2 the lowest layer too, and so on. With
+            ``all`` nothing is dropped inside the model either, so each sentence has the same states always: they are
+            computed once and kept on disk.
         rate: factor on the learning rate of all that is pre-trained.
         dropout: share of the states that is dropped in training; inside, the model has its own.
         window: pieces that are read at once, at most; longer sentences are read in overlapping windows.
@@ -272,7 +276,7 @@ class TransformerEncoder:
     kind: Literal["transformer"] = "transformer"
     name: str = "minilm-l6"
     layers: int = 0
-    frozen: int = 0
+    frozen: int | Literal["all"] = 0
     rate: float = 0.05
     dropout: float = 0.1
     window: int = 512
@@ -280,7 +284,9 @@ class TransformerEncoder:
     word_dropout: ClassVar[float] = 0.0
 
     def __post_init__(self) -> None:
-        check_ranges(self, "encoder", layers="[0, inf)", frozen="[0, inf)", rate="[0, inf)")
+        check_ranges(self, "encoder", layers="[0, inf)", rate="[0, inf)")
+        if self.frozen != "all":
+            check_ranges(self, "encoder", frozen="[0, inf)")
         check_ranges(self, "encoder", dropout="[0, 1)", window="[16, inf)")
 
     def load(self) -> tuple[Transformer, Pieces, dict[str, str]]:
@@ -290,7 +296,11 @@ class TransformerEncoder:
             ConfigError: it cannot be had or loaded, or has fewer layers than are to be kept or frozen.
         """
         found = encoders.load(self.name, layers=self.layers)
-        return self._around(found.model, found.pieces), found.pieces, found.origin
+        encoder = self._around(found.model, found.pieces)
+        if encoder.still:
+            about = fingerprint(found.model, window=encoder.capacity, marks=encoder.marks)
+            encoder.kept = KeptStates(cache_folder() / "states" / about[:32])
+        return encoder, found.pieces, found.origin
 
     def table(self, vocabulary: AnyVocabulary, encoder: AnyEncoder) -> PieceTable:
         """Numbers the words of texts."""
@@ -316,10 +326,12 @@ class TransformerEncoder:
 
     def _around(self, model: nn.Module, pieces: Pieces) -> Transformer:
         window = min(self.window, encoders.positions(model))
-        encoder = Transformer(model, pieces.marks(), window=window, dropout=self.dropout)
+        still = self.frozen == "all"
+        encoder = Transformer(model, pieces.marks(), window=window, dropout=self.dropout, still=still)
         there = slices(encoder)
-        held = there[: self.frozen]
-        if self.frozen > len(there):
+        number = len(there) if self.frozen == "all" else self.frozen
+        held = there[:number]
+        if number > len(there):
             raise ConfigError(f"encoder.frozen = {self.frozen}: there are {len(there) - 1} layers and an embedding")
         for name, parameter in encoder.named_parameters():
             parameter.requires_grad_(layer_of(f"encoder.{name}") not in held)

@@ -48,7 +48,7 @@ __all__ = [
 
 SHIPPED = Path(__file__).parent / "recipes"
 
-_KINDS = ("bilstm", "transformer")
+_KINDS = ("bilstm", "transformer", "int")
 """What the validation puts into the path of a setting where settings are of several kinds."""
 
 T = TypeVar("T")

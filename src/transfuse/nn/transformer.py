@@ -5,15 +5,17 @@ So Devlin et al. (2019, section 5.3) tag words; what tags stand on is the same a
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
 from transfuse.nn.encoder import Batch, Dropout
 from transfuse.nn.forms import PieceForms
+from transfuse.nn.kept import KeptStates
 from transfuse.nn.padding import inside
 
 __all__ = ["Marks", "Transformer", "cut"]
@@ -49,12 +51,25 @@ class Transformer(nn.Module):
         marks: what it wants around a sentence.
         window: pieces of a window with its marks, at most.
         dropout: share of the states that is dropped in training.
+        still: the model never changes: inside it nothing is dropped, and each sentence is read alone, so that its
+            states are the same bit for bit in any company.
+        kept: where the states of a still model are kept; None to compute them whenever they are read.
     """
 
-    def __init__(self, model: nn.Module, marks: Marks, *, window: int, dropout: float) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        marks: Marks,
+        *,
+        window: int,
+        dropout: float,
+        still: bool = False,
+        kept: KeptStates | None = None,
+    ) -> None:
         super().__init__()
         self.model = model
         self.marks = marks
+        self.still, self.kept = still, kept
         self.capacity = window - len(marks.prefix) - len(marks.suffix)
         self.after = Dropout(dropout, variational=False)
         config: Any = model.config
@@ -74,6 +89,15 @@ class Transformer(nn.Module):
     def share(self, share: float) -> None:
         self.after.share = share
 
+    def train(self, mode: bool = True) -> Self:
+        """Turn dropout on or off; a still model has none. What states wait to be kept are written."""
+        super().train(mode)
+        if self.still:
+            self.model.eval()
+        if self.kept is not None:
+            self.kept.flush()
+        return self
+
     def forward(self, batch: Batch) -> Tensor:
         """``[batch, time, width]`` states of a batch."""
         assert isinstance(batch.forms, PieceForms)
@@ -87,14 +111,36 @@ class Transformer(nn.Module):
             places: ``[batch, time]`` which form stands where.
             lengths: ``[batch]`` words, none 0.
         """
+        if self.still:
+            rows = [self._alone(forms, row[:length]) for row, length in zip(places, lengths.tolist(), strict=True)]
+            states = nn.utils.rnn.pad_sequence(rows, batch_first=True)
+        else:
+            states = self._together(forms, places, lengths)
+        dropped: Tensor = self.after(states)
+        return dropped
+
+    def _alone(self, forms: PieceForms, words: Tensor) -> Tensor:
+        """``[words, width]`` states of a sentence, kept ones where there are."""
+        forms = forms.select(words)
+        places = torch.arange(len(words), device=words.device)[None]
+        model: Any = self.model
+        # an explanation puts rows of its own behind those of the vocabulary
+        ours = self.kept is not None and int(forms.pieces.max()) < model.get_input_embeddings().num_embeddings
+        if self.kept is None or not ours:
+            return self._together(forms, places, places.new_tensor([len(words)]))[0]
+        key = _key(forms)
+        states = self.kept.get(key)
+        if states is None:
+            states = self._together(forms, places, places.new_tensor([len(words)]))[0].detach()
+            self.kept.put(key, states)
+        return states.to(words.device)
+
+    def _together(self, forms: PieceForms, places: Tensor, lengths: Tensor) -> Tensor:
         steps = inside(lengths, places.shape[1])
         counts = forms.counts[places] * steps
         if int(counts.sum(1).max()) <= self.capacity:
-            states = self._encode(forms, places, counts) * steps[..., None]
-        else:
-            states = self._windowed(forms, places, counts, lengths)
-        dropped: Tensor = self.after(states)
-        return dropped
+            return self._encode(forms, places, counts) * steps[..., None]
+        return self._windowed(forms, places, counts, lengths)
 
     def _windowed(self, forms: PieceForms, places: Tensor, counts: Tensor, lengths: Tensor) -> Tensor:
         sizes = counts.tolist()
@@ -148,6 +194,14 @@ class Transformer(nn.Module):
             types = {"token_type_ids": kinds}
         states: Tensor = self.model(input_ids=ids, attention_mask=mask.long(), **types).last_hidden_state
         return states.gather(1, heads.clamp(max=width - 1)[..., None].expand(-1, -1, states.shape[2]))
+
+
+def _key(forms: PieceForms) -> bytes:
+    """SHA-256 of all that decides a sentence's states: its pieces, whose they are, and which ones stand for words."""
+    counts = forms.counts.cpu()
+    held = torch.arange(forms.pieces.shape[1]) < counts[:, None]
+    parts = (counts, forms.heads.cpu(), forms.pieces.cpu()[held])
+    return hashlib.sha256(b"".join(part.numpy().tobytes() for part in parts)).digest()
 
 
 def cut(counts: Sequence[int], capacity: int) -> list[tuple[int, int]]:
