@@ -88,8 +88,8 @@ def rewritten(document: Document, edits: Iterable[Edit]) -> Document:
 
     Args:
         document: any.
-        edits: sorted, neither old nor new text empty, none overlapping another; no entity and no unknown range begins or
-            ends inside one.
+        edits: sorted, neither old nor new text empty, none overlapping another; no entity and no unknown range begins
+            or ends inside one.
     """
     edits = list(edits)
     ends = [end for _, end, _ in edits]
