@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -38,6 +39,12 @@ DRAWINGS = {
         [("a", {"x": 30, "y": 0, "z": 10}), ("b", {"x": 0, "y": 20, "z": 0})], title="T", x="n"
     ),
     "bars": lambda: plots.bars(["g", "h"], [("a", "base", [1, 2]), ("b", "c0", [3, 4])], title="T", y="F1"),
+    "bar panels": lambda: plots.bar_panels(
+        ["g", "h"],
+        [[(f"{i}{j}", [("a", "base", [1, i]), ("b", "c0", [3, j])]) for j in (5, 6)] for i in (2, 3)],
+        title="T",
+        y="F1",
+    ),
     "venn": lambda: plots.venn(
         [("tp", (1, 2, 3)), ("none", (0, 0, 0)), ("apart", (5, 0, 5))], rows=[("a", "base"), ("b", "c0")], title="T"
     ),
@@ -123,3 +130,50 @@ def test_a_lens_is_what_counting_points_gives():
         for y in points
     )
     assert plots._lens(first, second, gap) == pytest.approx(inside * step**2, rel=0.005)
+
+
+# Chinese
+
+
+@pytest.fixture
+def fonts(monkeypatch):
+    """The fonts of a machine that has no Chinese one of its own."""
+    from matplotlib import font_manager
+
+    bare = [font for font in font_manager.fontManager.ttflist if font.name.startswith("DejaVu")]
+    monkeypatch.setattr(font_manager.fontManager, "ttflist", bare)
+    caches = (plots._fonts, plots._style, plots._tell_of_boxes, font_manager.fontManager._findfont_cached)
+    for each in caches:
+        each.cache_clear()
+    yield font_manager
+    for each in caches:
+        each.cache_clear()
+
+
+def chinese():
+    return plots.bars(["疾病和诊断", "药物"], [("骨", "base", [1, 2]), ("crf", "c0", [3, 4])], title="T", y="F1")
+
+
+def test_chinese_is_drawn_in_the_font_of_the_package_where_the_machine_has_none(fonts):
+    drawing = chinese()  # a box would be a warning, and so an error
+    assert plots._fonts()[:2] == ["DejaVu Sans", "Noto Sans CJK SC"]
+    assert "'Noto Sans CJK SC'" in drawing.svg
+    assert drawing.svg.count("sans-serif")
+    assert "疾病和诊断" in [e.text for e in ElementTree.fromstring(drawing.svg).iter(f"{SVG}text")]
+
+
+def test_without_a_chinese_font_boxes_are_told_once_and_in_one_line(fonts, monkeypatch):
+    monkeypatch.setitem(sys.modules, "noto_cjk_sans_otc", None)
+    with pytest.warns(
+        UserWarning, match=r"no font .* PNG files show boxes: .*pip install \"transfuse\[cjk\]\""
+    ) as told:
+        first, second = chinese(), chinese()
+    assert len(told) == 1
+    assert first == second
+    DRAWINGS["bars"]()  # and nothing is said of what can be drawn
+    assert "疾病" in first.svg
+
+
+def test_chinese_groups_are_as_broad_as_they_look():
+    assert plots._breadth("ab") == 2
+    assert plots._breadth("疾病b，") == 7

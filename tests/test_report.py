@@ -15,7 +15,7 @@ from transfuse import Document, Entity, formats
 from transfuse.analysis import SetAnalysis, set_analysis
 from transfuse.data import resolve
 from transfuse.examples import examples, gather
-from transfuse.grids import main_grid, runs_grid, sets_grid, verdicts
+from transfuse.grids import main_grid, measures_grid, runs_grid, sets_grid, verdicts
 from transfuse.recipe import make_recipe, run_recipe
 from transfuse.report import markdown_grid, report_json, write_report
 from transfuse.results import find_runs, read_run
@@ -233,7 +233,7 @@ def test_the_report_holds_the_tables_and_needs_nothing_else(summary, table, tmp_
     page = Balance(html)
     assert not outside(html)
     assert page.text.count("A & B") == 2
-    for heads, rows in (main_grid(table), sets_grid(table), runs_grid(summary)):
+    for heads, rows in (main_grid(table), measures_grid(table), sets_grid(table), runs_grid(summary)):
         for cells in [heads, *rows]:
             assert all(cell in page.text and cell in markdown for cell in cells)
             assert f"| {' | '.join(cells)} |" in markdown
@@ -244,10 +244,29 @@ def test_the_report_holds_the_tables_and_needs_nothing_else(summary, table, tmp_
     pictures = {path.name for path in (place / "figures").iterdir()}
     assert pictures == {
         f"{TARGET}-10-{name}.{kind}"
-        for name in ("intervals", "types", "mentions", "errors", "sets", "overlap")
+        for name in ("intervals", "types", "profiles", "measures", "mentions", "errors", "sets", "overlap")
         for kind in ("svg", "png")
     }
     assert {name for name in pictures if name.endswith("svg")} == set(re.findall(r"\(figures/(.*?)\)", markdown))
+
+
+def test_precision_and_recall_are_means_of_the_runs_by_type_and_of_all(folder, table):
+    heads, rows = measures_grid(table)
+    gold = resolve(TARGET).test
+    kinds = ("strict", "relaxed")
+    for row, names in ((table.rows[0], ("net-0", "net-1")), (table.rows[2], ("weak",))):
+        scores = [score(gold, read_run(folder / name).predictions(), kinds=kinds) for name in names]
+        for label in (*row.types(), "all"):
+            found = [s.micro(kind) if label == "all" else s.types(kind)[label] for kind in kinds for s in scores]
+            each = [[c.precision, c.recall, c.f1] for c in found]
+            half = len(names)
+            means = [
+                statistics.fmean(column) for part in (each[:half], each[half:]) for column in zip(*part, strict=True)
+            ]
+            (cells,) = (cells for cells in rows if cells[:2] == [label, row.name])
+            assert cells[2:] == [f"{100 * mean:.2f}" for mean in means]
+    assert heads[2:] == ["strict P", "strict R", "strict F1", "relaxed P", "relaxed R", "relaxed F1"]
+    assert len(rows) == len(table.rows) * (1 + len(table.rows[0].types()))
 
 
 def test_sets_are_those_of_the_predictions_and_their_means(folder, table):

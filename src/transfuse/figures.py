@@ -137,7 +137,7 @@ def _sweep(summary: Summary, path: str, share: float, tasks: dict[str, list[Row]
 
 
 def of_table(summary: Summary, table: Table, evidence: Evidence | None) -> list[Illustration]:
-    """Intervals, F1 by type, seen and unseen mentions, errors by kind, and how two systems' outcomes overlap."""
+    """Intervals, F1 with precision and recall, seen and unseen mentions, errors by kind, and two systems' overlap."""
     rows = [row for row in table.rows if not row.swept] or list(table.rows)
     colours = _colours((row.name for row in rows), summary.baseline)
     few = _few(rows, summary.baseline)
@@ -145,7 +145,8 @@ def of_table(summary: Summary, table: Table, evidence: Evidence | None) -> list[
     at = f"{table.task} at {100 * table.share:g} %"
     found = [_intervals(rows, colours, place, at)]
     if len(table.rows[0].types()) > 1:
-        found.append(_types(few, colours, place, at))
+        found += [_types(few, colours, place, at), _profiles(few, place, at)]
+    found.append(_measures(few, colours, place, at))
     found += [_mentions(few, colours, place, at), _errors(few, place, at)]
     if counted := [row for row in few if row.sets()]:
         found.append(_sets(counted, colours, place, at))
@@ -176,6 +177,42 @@ def _types(rows: Sequence[Row], colours: dict[str, str], place: str, at: str) ->
     bars = [(row.name, colours[row.name], [100 * row.types()[label] for label in labels]) for row in rows]
     drawing = plots.bars(labels, bars, title=f"F1 by type on {at}", y="strict F1, %")
     return Illustration(f"{place}-types", "Strict F1 by type: means over seeds.", drawing)
+
+
+_MEASURES = {"precision": "c4", "recall": "c2", "f1": "c0"}
+_STRICTNESS = {"strict": "strict", "relaxed": "relaxed: overlapping"}
+
+
+def _profiles(rows: Sequence[Row], place: str, at: str) -> Illustration:
+    """In the form of figures 3 to 5 of Gan & Wang (2026): a method's precision, recall and F1 by type."""
+    labels = list(rows[0].types())
+
+    def bars(row: Row, kind: str) -> list[tuple[str, str, list[float]]]:
+        rates = [row.rates(kind)[label].to_dict() for label in labels]
+        return [(_named(name), colour, [100 * each[name] for each in rates]) for name, colour in _MEASURES.items()]
+
+    panels = [[(f"{row.name}, {said}", bars(row, kind)) for kind, said in _STRICTNESS.items()] for row in rows]
+    drawing = plots.bar_panels(labels, panels, title=f"Precision, recall and F1 by type on {at}", y="%")
+    caption = "Precision, recall and F1 by type, strict and relaxed (same type, overlapping): means over seeds."
+    return Illustration(f"{place}-profiles", caption, drawing)
+
+
+def _measures(rows: Sequence[Row], colours: dict[str, str], place: str, at: str) -> Illustration:
+    """In the form of figure 6 of Gan & Wang (2026): precision, recall and F1 of the methods over all types."""
+
+    def bars(kind: str) -> list[tuple[str, str, list[float]]]:
+        return [(row.name, colours[row.name], [100 * x for x in row.overall(kind).to_dict().values()]) for row in rows]
+
+    panels = [[(said, bars(kind)) for kind, said in _STRICTNESS.items()]]
+    drawing = plots.bar_panels(
+        [_named(name) for name in _MEASURES], panels, title=f"Precision, recall and F1 on {at}", y="%"
+    )
+    caption = "Micro precision, recall and F1, strict and relaxed (same type, overlapping): means over seeds."
+    return Illustration(f"{place}-measures", caption, drawing)
+
+
+def _named(measure: str) -> str:
+    return "F1" if measure == "f1" else measure
 
 
 def _mentions(rows: Sequence[Row], colours: dict[str, str], place: str, at: str) -> Illustration:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import tomli_w
 
 from transfuse.records import Record
+from transfuse.score import Rates
 from transfuse.summary import ALPHA, FEWEST_DOCUMENTS
 from transfuse.tables import Average, Row, Summary, Table
 
@@ -19,6 +20,7 @@ __all__ = [
     "data_grid",
     "lead",
     "main_grid",
+    "measures_grid",
     "notes",
     "runs_grid",
     "sets_grid",
@@ -91,6 +93,22 @@ def types_grid(table: Table) -> Grid:
     counts = table.rows[0].first.types()
     rows = [[label, f"{c.gold:,}", *(_number(mean[label]) for mean in means.values())] for label, c in counts.items()]
     return ["type", "in test", *means], rows
+
+
+def measures_grid(table: Table) -> Grid:
+    """By type and by row mean precision, recall and F1, strict and relaxed; all types last."""
+    kinds = ("strict", "relaxed")
+    heads = ["type", "method", *(f"{kind} {name}" for kind in kinds for name in ("P", "R", "F1"))]
+
+    def cells(kind_to_rates: Mapping[str, Rates]) -> list[str]:
+        return [_number(value) for kind in kinds for value in kind_to_rates[kind].to_dict().values()]
+
+    rows = [
+        [label, row.name, *cells({kind: row.rates(kind)[label] for kind in kinds})]
+        for label in table.rows[0].types()
+        for row in table.rows
+    ]
+    return heads, rows + [["all", row.name, *cells({k: row.overall(k) for k in kinds})] for row in table.rows]
 
 
 def sets_grid(table: Table) -> Grid:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import math
 import re
+import unicodedata
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,7 +25,19 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["COLOURS", "Drawing", "Point", "Series", "bars", "curves", "intervals", "radar", "stacks", "venn"]
+__all__ = [
+    "COLOURS",
+    "Drawing",
+    "Point",
+    "Series",
+    "bar_panels",
+    "bars",
+    "curves",
+    "intervals",
+    "radar",
+    "stacks",
+    "venn",
+]
 
 COLOURS = {
     "card": "#ffffff",
@@ -47,7 +60,7 @@ MARKERS = "osD^vP"
 WIDTH = 7.6
 """Of a drawing, in inches of 100 pixels."""
 
-_FONTS = ("DejaVu Sans", "Noto Sans CJK SC", "Noto Sans CJK JP", "Source Han Sans SC", "WenQuanYi Zen Hei", "SimHei")
+_CHINESE = ("Noto Sans CJK SC", "Source Han Sans SC", "WenQuanYi Zen Hei", "SimHei", "Noto Sans CJK JP")
 
 
 @dataclass(frozen=True)
@@ -236,17 +249,57 @@ def bars(groups: Sequence[str], rows: Sequence[tuple[str, str, Sequence[float]]]
         y: name of the axis.
     """
     with _drawing(title, 3.6) as (figure, axes, done):
-        width = 0.82 / max(1, len(rows))
-        for number, (name, colour, values) in enumerate(rows):
-            places = [group + (number - (len(rows) - 1) / 2) * width for group in range(len(groups))]
-            axes.bar(places, values, width=0.92 * width, color=COLOURS[colour], label=name)
-        steep = sum(map(len, groups)) > 80
-        axes.set_xticks(range(len(groups)), groups, rotation=30 if steep else 0, ha="right" if steep else "center")
-        axes.grid(visible=False, axis="x")
-        axes.tick_params(axis="x", length=0)
+        _bars(axes, groups, rows, letters=80)
         axes.set_ylabel(y)
         _legend(figure, axes)
         return done()
+
+
+def bar_panels(
+    groups: Sequence[str],
+    panels: Sequence[Sequence[tuple[str, Sequence[tuple[str, str, Sequence[float]]]]]],
+    *,
+    title: str,
+    y: str,
+) -> Drawing:
+    """`bars` in lines of panels, all over the same groups, with the same names and up to the same height.
+
+    Args:
+        groups: what stands below.
+        panels: lines of as many panels each: what stands above a panel, and its rows as in `bars`.
+        title: what the figure shows.
+        y: name of the axis.
+    """
+    across = len(panels[0])
+    with _drawing(title, 0.5 + 2.1 * len(panels), rows=len(panels), columns=across, shared=True) as (
+        figure,
+        axes,
+        done,
+    ):
+        for line, shown in zip(axes, panels, strict=True):
+            for panel, (name, rows) in zip(line, shown, strict=True):
+                _bars(panel, groups, rows, letters=80 // across)
+                panel.set_title(name)
+            line[0].set_ylabel(y)
+        _legend(figure, axes[0][0])
+        return done()
+
+
+def _bars(axes: Axes, groups: Sequence[str], rows: Sequence[tuple[str, str, Sequence[float]]], *, letters: int) -> None:
+    """Rows side by side; groups that have more letters than this together are written aslant."""
+    width = 0.82 / max(1, len(rows))
+    for number, (name, colour, values) in enumerate(rows):
+        places = [group + (number - (len(rows) - 1) / 2) * width for group in range(len(groups))]
+        axes.bar(places, values, width=0.92 * width, color=COLOURS[colour], label=name)
+    steep = sum(map(_breadth, groups)) > letters
+    axes.set_xticks(range(len(groups)), groups, rotation=30 if steep else 0, ha="right" if steep else "center")
+    axes.grid(visible=False, axis="x")
+    axes.tick_params(axis="x", length=0)
+
+
+def _breadth(text: str) -> int:
+    """In letters; a Chinese character is about as broad as two."""
+    return sum(1 + (unicodedata.east_asian_width(each) in "WF") for each in text)
 
 
 def radar(
@@ -359,35 +412,73 @@ def _rows(axes: Axes, names: Sequence[str]) -> None:
 def _legend(figure: Figure, axes: Axes) -> None:
     handles, labels = axes.get_legend_handles_labels()
     if len(labels) > 1:
-        columns = max(1, min(6, 110 // (8 + max(map(len, labels)))))
+        columns = max(1, min(6, 110 // (8 + max(map(_breadth, labels)))))
         figure.legend(handles, labels, loc="outside upper left", ncols=columns, frameon=False)
 
 
 @contextmanager
-def _drawing(title: str, height: float, *, columns: int = 1) -> Iterator[tuple[Figure, Any, Callable[[], Drawing]]]:
+def _drawing(
+    title: str, height: float, *, columns: int = 1, rows: int = 1, shared: bool = False
+) -> Iterator[tuple[Figure, Any, Callable[[], Drawing]]]:
     """A figure in our style with its axes, and what makes a drawing of it."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    with rc_context(_style()), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+    with rc_context(_style()):
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
-        axes = figure.subplots(1, columns)
+        axes = figure.subplots(rows, columns, sharex=shared, sharey=shared, squeeze=not shared)
 
         def done() -> Drawing:
             svg, png = io.StringIO(), io.BytesIO()
-            figure.savefig(svg, format="svg", metadata={"Date": None, "Title": title})
-            figure.savefig(png, format="png", dpi=200)
+            with _glyphs():
+                figure.savefig(svg, format="svg", metadata={"Date": None, "Title": title})
+                figure.savefig(png, format="png", dpi=200)
             return Drawing(title, svg.getvalue(), png.getvalue())
 
         yield figure, axes, done
 
 
+@contextmanager
+def _glyphs() -> Iterator[None]:
+    """Tell once, in a line, that characters have no glyph: they are boxes in PNG files."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.filterwarnings("always", message="Glyph .* missing from font")
+        yield
+    lacking = [each for each in caught if "missing from font" in str(each.message)]
+    for each in caught:
+        if each not in lacking:
+            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+    if lacking:
+        _tell_of_boxes()
+
+
 @cache
-def _style() -> Any:
-    from matplotlib.font_manager import get_font_names
+def _tell_of_boxes() -> None:
+    warnings.warn(
+        "no font at hand has all characters of the figures' text, so that PNG files show boxes: for Chinese, "
+        'pip install "transfuse[cjk]"',
+        stacklevel=2,
+    )
+
+
+@cache
+def _fonts() -> list[str]:
+    """Families to draw with, each for what those before it lack: one of the system, or the one that `cjk` installs."""
+    from matplotlib.font_manager import fontManager, get_font_names
 
     installed = set(get_font_names())
+    if not installed & set(_CHINESE):
+        try:
+            from noto_cjk_sans_otc import FONT_PATH
+        except ModuleNotFoundError:
+            return ["DejaVu Sans", "sans-serif"]
+        fontManager.addfont(FONT_PATH)
+        installed = set(get_font_names())
+    return ["DejaVu Sans", *(font for font in _CHINESE if font in installed), "sans-serif"]
+
+
+@cache
+def _style() -> Any:
     return {
         "axes.edgecolor": COLOURS["soft"],
         "axes.facecolor": "none",
@@ -399,7 +490,7 @@ def _style() -> Any:
         "axes.spines.top": False,
         "axes.titlesize": 10,
         "figure.facecolor": COLOURS["card"],
-        "font.family": [font for font in _FONTS if font in installed],
+        "font.family": _fonts(),
         "font.size": 9.5,
         "grid.color": COLOURS["line"],
         "grid.linewidth": 0.8,

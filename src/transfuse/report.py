@@ -22,6 +22,7 @@ from transfuse.grids import (
     data_grid,
     lead,
     main_grid,
+    measures_grid,
     notes,
     runs_grid,
     sets_grid,
@@ -43,6 +44,7 @@ class _Section:
     lead: str
     main: Grid
     types: Grid
+    measures: Grid
     sets: Grid
     figures: list[Illustration]
     examples: list[Example]
@@ -112,7 +114,8 @@ def _section(summary: Summary, table: Table) -> _Section:
     evidence = gather(table)
     figures = of_table(summary, table, evidence)
     shown = examples(evidence) if evidence else []
-    return _Section(table, lead(table), main_grid(table), types_grid(table), sets_grid(table), figures, shown)
+    grids = (main_grid(table), types_grid(table), measures_grid(table), sets_grid(table))
+    return _Section(table, lead(table), *grids, figures, shown)
 
 
 def _html(page: _Page) -> str:
@@ -134,6 +137,7 @@ def _markdown(page: _Page) -> str:
         table = section.table
         parts += [f"## {table.task}, {100 * table.share:g} % labelled", section.lead, markdown_grid(section.main)]
         parts += ["### F1 by type", markdown_grid(section.types)]
+        parts += ["### Precision and recall, strict and relaxed", markdown_grid(section.measures)]
         kinds = [[row.name, *(f"{row.errors()[kind]:.1f}" for kind in ERRORS)] for row in table.rows]
         parts += ["### Errors, mean over seeds", markdown_grid((["method", *ERRORS], kinds))]
         heads = ["method", "recall of mentions seen in training", "recall of unseen ones"]

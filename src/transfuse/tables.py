@@ -11,7 +11,7 @@ from typing import Any
 
 from transfuse.analysis import SetAnalysis, error_reduction
 from transfuse.records import Record
-from transfuse.score import Counts
+from transfuse.score import Counts, Rates, mean_rates
 from transfuse.significance import Difference, Interval
 
 __all__ = ["Average", "Entry", "Row", "Summary", "Table", "Verdict"]
@@ -149,6 +149,14 @@ class Row:
         return {
             label: statistics.fmean(record.types()[label].f1 for record in self.records) for label in self.first.types()
         }
+
+    def rates(self, kind: str = "strict") -> dict[str, Rates]:
+        """Mean precision, recall and F1 by label."""
+        return {label: mean_rates(record.types(kind=kind)[label] for record in self.records) for label in self.types()}
+
+    def overall(self, kind: str = "strict") -> Rates:
+        """Mean micro precision, recall and F1 over all labels."""
+        return mean_rates(record.micro(kind=kind) for record in self.records)
 
     def errors(self) -> dict[str, float]:
         """Mean number of errors by kind."""
