@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score, precision_recall_fscore_support
+from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
 
 from transfuse.analysis import (
     ERRORS,
@@ -243,6 +243,23 @@ def test_token_table_agrees_with_scikit_learn(sides: list[list[Document]], typed
 def test_token_tables_add(sides: list[list[Document]]) -> None:
     parts = [token_table([a], [b]) for a, b in zip(*sides, strict=True)]
     assert reduce(operator.add, parts) == token_table(*sides)
+
+
+@given(corpora())
+def test_the_confusion_matrix_agrees_with_scikit_learn_and_is_the_table(sides: list[list[Document]]) -> None:
+    plain = [[Document(d.id, d.text, d.entities) for d in side] for side in sides]
+    table = token_table(*plain)
+    names = list(table.classes)
+    tags: list[list[str]] = [[], []]
+    for side, found in zip(plain, tags, strict=True):
+        for document in side:
+            offsets = words(document.text)
+            found += [t[0] for t in encode(flatten(align(offsets, document.entities)), len(offsets), "BIO")]
+    ours = [[table.confusion[truth][guess] for guess in names] for truth in names]
+    if len(names) > 1:
+        assert ours == confusion_matrix(*tags, labels=names).tolist()
+    again = TokenTable.of(json.loads(json.dumps(table.confusion)))
+    assert again.to_dict() == table.to_dict()
 
 
 def test_token_table_leaves_out_unknown_words() -> None:

@@ -324,6 +324,20 @@ def test_score_warns_in_one_line_where_no_label_is_shared(here):
     assert err.count(b"\n") == 1
 
 
+def test_score_by_tag_class(call, here):
+    gold = {"id": "a", "text": "severe asthma today", "entities": [{"start": 0, "end": 13, "label": "Disease"}]}
+    found = gold | {"entities": [{"start": 7, "end": 13, "label": "Disease"}]}
+    for name, document in (("g.jsonl", gold), ("p.jsonl", found)):
+        (here / name).write_text(json.dumps(document) + "\n")
+    status, out, _ = call("score", "g.jsonl", "p.jsonl", "--tokens", "--json")
+    table = json.loads(out)["tokens"]
+    assert (status, table["confusion"]["B"]) == (0, {"B": 0, "I": 0, "O": 1})
+    assert table["accuracy"] == pytest.approx(1 / 3)
+    _, out, _ = call("score", "g.jsonl", "p.jsonl", "--tokens")
+    assert "found as O" in out and "33.33" in out
+    assert "found as O" not in call("score", "g.jsonl", "p.jsonl")[1]
+
+
 def test_score_pairs_documents_without_ids_by_their_order(call, here):
     text = '{{"id": "{}", "text": "a b", "entities": [{{"start": 0, "end": 1, "label": "{}"}}]}}\n'
     (here / "named.jsonl").write_text(text.format("x", "A") + text.format("y", "B"))

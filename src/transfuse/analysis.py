@@ -272,6 +272,11 @@ class TokenTable:
 
     pairs: Counter[tuple[str, str]]
 
+    @classmethod
+    def of(cls, confusion: Mapping[str, Mapping[str, int]]) -> TokenTable:
+        """From what `confusion` gives."""
+        return cls(Counter({(truth, guess): n for truth, row in confusion.items() for guess, n in row.items()}))
+
     def __add__(self, other: TokenTable) -> TokenTable:
         return TokenTable(self.pairs + other.pairs)
 
@@ -308,15 +313,20 @@ class TokenTable:
             sum(weight * rates.f1 for weight, rates in parts),
         )
 
+    @property
+    def confusion(self) -> dict[str, dict[str, int]]:
+        """Words by class in gold and then in the prediction."""
+        names = list(self.classes)
+        return {truth: {guess: self.pairs[truth, guess] for guess in names} for truth in names}
+
     def to_dict(self) -> dict[str, Any]:
         """``{"classes": {...}, "accuracy", "macro", "weighted", "confusion": {gold: {predicted: words}}}``."""
-        names = list(self.classes)
         return {
             "classes": {name: counts.to_dict() for name, counts in self.classes.items()},
             "accuracy": self.accuracy,
             "macro": self.macro.to_dict(),
             "weighted": self.weighted.to_dict(),
-            "confusion": {truth: {guess: self.pairs[truth, guess] for guess in names} for truth in names},
+            "confusion": self.confusion,
         }
 
 

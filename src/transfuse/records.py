@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from transfuse import corpora
-from transfuse.analysis import error_counts, errors, seen_unseen
+from transfuse.analysis import error_counts, errors, seen_unseen, token_table
 from transfuse.data import recorded_target
 from transfuse.files import write_beside
 from transfuse.results import Finished
@@ -85,6 +85,8 @@ class Record:
         environment: versions, device and threads.
         sets: sizes of the regions of `transfuse.analysis.SetAnalysis` on the test split; none of runs that did not
             count them.
+        tokens: words of the test split by tag class in gold and then in the prediction, see
+            `transfuse.analysis.token_table`; none of runs from before they were counted.
     """
 
     recipe: dict[str, Any]
@@ -100,6 +102,7 @@ class Record:
     selection: str
     environment: dict[str, Any] = field(default_factory=dict)
     sets: dict[str, int] = field(default_factory=dict)
+    tokens: dict[str, dict[str, int]] = field(default_factory=dict)
 
     @property
     def method(self) -> str:
@@ -182,6 +185,7 @@ def make_record(run: Finished) -> Record:
         run.selection,
         {key: run.environment[key] for key in ("transfuse", "python", "torch", "device", "threads")},
         run.sets,
+        token_table(corpus.test, found).confusion,
     )
 
 

@@ -15,6 +15,7 @@ from transfuse.cli.console import count, epilog, note, percent, print_json, show
 from transfuse.text import ConfigError, DataError, Document
 
 if TYPE_CHECKING:
+    from transfuse.analysis import TokenTable
     from transfuse.losses import Losses
     from transfuse.score import Scores
     from transfuse.significance import Difference, Interval
@@ -170,6 +171,7 @@ def score(
     labels: Annotated[Path | None, typer.Option(metavar="MAP.toml", help="Label map for all files.")] = None,
     bootstrap: Annotated[int, typer.Option(min=1, metavar="N", help="Resamples for intervals and tests.")] = 2000,
     seed: Annotated[int, typer.Option(help="Decides the resamples.")] = 0,
+    tokens: Annotated[bool, typer.Option("--tokens", help="Score words by tag class, too: B, I and O.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Score a prediction, in all kinds side by side, with 95 % bootstrap intervals over documents.
@@ -178,6 +180,7 @@ def score(
     it. left, right: same type and that boundary. span: same boundaries, any type. conlleval: on words. Documents of
     files without ids, as CoNLL, are paired by their order.
     """
+    from transfuse.analysis import token_table
     from transfuse.score import KINDS
     from transfuse.score import score as count_scores
     from transfuse.significance import compare
@@ -185,7 +188,8 @@ def score(
     if kind not in KINDS:
         raise ConfigError(f"unknown kind of score: {kind!r}; choose one of {', '.join(KINDS)}")
     truth = _documents(gold, from_format, labels)
-    ours = count_scores(*_paired(truth, _documents(predicted, from_format, labels), predicted))
+    sides = _paired(truth, _documents(predicted, from_format, labels), predicted)
+    ours = count_scores(*sides)
     intervals = _intervals(ours, kind, bootstrap, seed)
     test = None
     if against:
@@ -194,9 +198,12 @@ def score(
     if as_json:
         data = {"documents": len(ours.documents), "kind": kind, "kinds": ours.to_dict()}
         data["intervals"] = {name: interval.to_dict() for name, interval in intervals.items()}
+        data |= {"tokens": token_table(*sides).to_dict()} if tokens else {}
         print_json(data | ({"against": test.to_dict()} if test else {}))
         return
     _show_scores(ours, kind, intervals)
+    if tokens:
+        _show_tokens(token_table(*sides))
     if test:
         _show_test(test, kind, predicted, against)
 
@@ -258,6 +265,18 @@ def _show_scores(scores: Scores, kind: str, intervals: dict[str, Interval]) -> N
     show_table("All kinds, to know which F1 is meant", [("kind", "left"), *((head, "right") for head in heads)], each)
     if any(scores.ignored):
         note(f"not counted, in unknown ranges: {scores.ignored[0]:,} in gold, {scores.ignored[1]:,} in the prediction")
+
+
+def _show_tokens(table: TokenTable) -> None:
+    heads = ("words in gold", "precision", "recall", "F1", *(f"found as {name}" for name in table.classes))
+    rows: list[tuple[str, ...]] = []
+    for name, counts in table.classes.items():
+        found = (f"{table.confusion[name][guess]:,}" for guess in table.classes)
+        rows.append((name, f"{counts.gold:,}", *_rates(counts), *found))
+    blank = [""] * len(table.classes)
+    rows += [("macro", "", *_rates(table.macro), *blank), ("weighted", "", *_rates(table.weighted), *blank)]
+    rows.append(("accuracy", "", "", "", percent(table.accuracy), *blank))
+    show_table("Words by tag class, in per cent", [("class", "left"), *((head, "right") for head in heads)], rows)
 
 
 def _rates(rates: Any) -> tuple[str, str, str]:
