@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
+import sys
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +14,37 @@ import torch
 
 pytest.importorskip("transformers", reason="the extra 'transformers' is not installed")
 
-from test_transformer import brief, layers, loaded, make, moved, states, task
+from test_transformer import FAMILIES, brief, layers, loaded, make, moved, states, task
 from transfuse import bundle
-from transfuse.architecture import Architecture, BiLSTMEncoder, TransformerEncoder
+from transfuse.architecture import Architecture, BiLSTMEncoder, Lora, TransformerEncoder, layer_of
+from transfuse.methods.retrain import Retrain
 from transfuse.methods.target_only import TargetOnly
 from transfuse.nn.kept import KeptStates
 from transfuse.nn.transformer import Transformer
+from transfuse.recipe import make_recipe
 from transfuse.run import Run
-from transfuse.text import DataError
-from transfuse.train import Training
+from transfuse.supervised import Supervised, head_loss, new_encoding, read_domain
+from transfuse.text import ConfigError, DataError
+from transfuse.train import Training, fit
 from transfuse.vectors import Vectors
+
+needs_peft = pytest.mark.skipif(find_spec("peft") is None, reason="the extra 'lora' is not installed")
 
 
 @pytest.fixture(scope="module")
-def bert(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return make(tmp_path_factory.mktemp("bert"), "bert")
+def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return {family: make(tmp_path_factory.mktemp(family), family) for family in FAMILIES}
+
+
+@pytest.fixture(params=["bert", "xlnet", "modernbert"])
+def family(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def bert(made: dict[str, str]) -> str:
+    return made["bert"]
 
 
 @pytest.fixture
@@ -129,3 +147,177 @@ def test_beside_a_bilstm_states_are_kept_too(bert: str, cache: Path, tmp_path: P
     after = tagger.encoder.transformer
     assert not any(moved(a, b) for a, b in zip(layers(own).values(), layers(after).values(), strict=True))
     assert list(cache.glob("*/*.safetensors"))
+
+
+@dataclass
+class Rows:
+    """A batch for a loop without documents."""
+
+    values: torch.Tensor
+
+    @property
+    def sentences(self) -> int:
+        return len(self.values)
+
+
+@pytest.mark.parametrize(("parts", "accumulate"), [((8,), None), ((4, 4), 2), ((5, 3), 2), ((1, 3, 4), 3), ((2, 6), 9)])
+def test_accumulated_batches_are_one_larger_batch(
+    parts: tuple[int, ...], accumulate: int | None, tmp_path: Path
+) -> None:
+    """For a loss that is a mean over sentences: weights, averages and records are those of the whole batch."""
+
+    def ends(sizes: tuple[int, ...], many: int | None, name: str) -> tuple[torch.Tensor, dict[str, Any]]:
+        torch.manual_seed(3)
+        network = torch.nn.Linear(4, 1)
+        whole = [torch.randn(8, 4) for _ in range(1 if many == 9 else 3)]
+        batches = [Rows(rows) for batch in whole for rows in batch.split(sizes)]
+        training = Training(epochs=4, rate=0.1, accumulate=many, clip=0.05, average=0.5)
+        objective = lambda rows: {"fit": (network(rows.values).squeeze(1) - rows.values.sum(1)).square().mean()}  # noqa: E731
+        summary = fit(network, objective, lambda _: batches, training, stage=Run(tmp_path / name).stage("toy"))
+        return network.weight.detach(), summary
+
+    one, told = ends((8,), None if accumulate != 9 else 9, "whole")
+    other, same = ends(parts, accumulate, "parts")
+    torch.testing.assert_close(other, one, atol=1e-6, rtol=1e-5)
+    assert same["sentences"] == told["sentences"] == (32 if accumulate == 9 else 96)
+
+
+def test_an_epoch_has_as_many_steps_however_they_are_made() -> None:
+    assert Training(steps=20).least == 20
+    assert Training(steps=20, accumulate=4).least == 80
+    with pytest.raises(ConfigError, match=r"training\.accumulate is at least 2, not 1"):
+        Training(accumulate=1)
+
+
+def one_step(
+    name: str, tmp_path: Path, *, precision: Any = None, **how: Any
+) -> tuple[float, dict[str, torch.Tensor], int]:
+    """Loss, gradients, and the bytes that wait for the backward pass, of one batch with dropout inside the model."""
+    learned = task()
+    method = Supervised(Architecture(TransformerEncoder(name=name, dropout=0.0, **how)))
+    encoding = new_encoding([learned.target], method, task=learned, run=Run(tmp_path))
+    domain = read_domain(encoding, learned.target, stage=Run(tmp_path).stage("target"))
+    batch = encoding.batch(sorted(domain.items, key=lambda s: -len(s.forms))[:6], domain.tagset)
+    encoding.encoder.train()
+    encoding.encoder.precision = precision  # type: ignore[union-attr]
+    kept: list[int] = []
+
+    def note(value: torch.Tensor) -> torch.Tensor:
+        kept.append(value.numel() * value.element_size())
+        return value
+
+    torch.manual_seed(5)
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda value: value):
+        loss = head_loss(domain.head, encoding.encoder(batch), batch)
+    loss.backward()  # type: ignore[no-untyped-call]
+    grads = {n: p.grad for n, p in encoding.encoder.named_parameters() if p.grad is not None}
+    return float(loss.detach()), grads, sum(kept)
+
+
+def test_checkpointing_gives_the_same_from_less_memory(made: dict[str, str], family: str, tmp_path: Path) -> None:
+    if family == "xlnet":
+        with pytest.raises(ConfigError, match=r"encoder\.checkpointing: xlnet does not know how"):
+            loaded(made[family], checkpointing=True)
+        return
+    loss, grads, bytes_ = one_step(made[family], tmp_path / "a")
+    same, again, fewer = one_step(made[family], tmp_path / "b", checkpointing=True)
+    assert same == loss
+    assert grads.keys() == again.keys()
+    for name, grad in grads.items():
+        torch.testing.assert_close(again[name], grad, atol=1e-7, rtol=1e-5)
+    assert fewer < 0.6 * bytes_
+
+
+def test_less_precision_loses_little(made: dict[str, str], family: str, tmp_path: Path) -> None:
+    loss, grads, _ = one_step(made[family], tmp_path / "a")
+    near, rough, _ = one_step(made[family], tmp_path / "b", precision="bf16")
+    assert near != loss
+    assert near == pytest.approx(loss, rel=0.03)
+    assert all(grad.dtype == torch.float32 for grad in rough.values())
+    one, other = (torch.cat([g[name].flatten() for name in grads]) for g in (grads, rough))
+    assert torch.cosine_similarity(one, other, dim=0) > 0.98
+
+
+def test_precision_is_a_transformers(bert: str, cache: Path, tmp_path: Path) -> None:
+    training = Training(epochs=1, steps=2, precision="bf16")
+    small = BiLSTMEncoder(hidden=4)
+    for encoder in (small, TransformerEncoder(name=bert, frozen="all")):
+        method = TargetOnly(Architecture(encoder), training, Vectors(kind="none"))
+        with pytest.raises(ConfigError, match=r"training\.precision is a transformer's"):
+            method.fit(task(), run=Run(tmp_path / encoder.kind))
+    run = Run(tmp_path / "trained")
+    tagger: Any = replace(brief(bert), training=training).fit(task(), run=run)
+    assert {p.dtype for p in tagger.encoder.parameters()} == {torch.float32}
+    bundle.save(tagger, tmp_path / "bundle")
+    again = bundle.load(tmp_path / "bundle")
+    assert list(again.tag(task().target.dev)) == list(tagger.tag(task().target.dev))
+
+
+@needs_peft
+def test_adapters_alone_are_trained_and_the_bundle_tags_identically(
+    made: dict[str, str], family: str, tmp_path: Path
+) -> None:
+    learned, lora = task(), Lora(rank=2, alpha=4, dropout=0.1)
+    sentences = [["fever", "after"], ["aspirin"]]
+    (plain, table), (adapted, _) = loaded(made[family]), loaded(made[family], lora=lora)
+    for one, other in zip(states(plain, table, sentences), states(adapted, table, sentences), strict=True):
+        assert torch.equal(one, other)  # before it learns, an adapter adds nothing
+    own = {name.replace(".base_layer.", "."): value for name, value in adapted.named_parameters()}
+    tagger: Any = brief(made[family], lora=lora).fit(learned, run=Run(tmp_path / "run"))
+    rest = 0
+    for name, value in tagger.encoder.named_parameters():
+        if ".lora_" in name:
+            assert value.requires_grad
+            assert float(value.detach().abs().max()) > 0
+        else:
+            assert not value.requires_grad
+            assert torch.equal(value, own[name.replace(".base_layer.", ".")])
+            rest += value.numel()
+    assert 0 < sum(p.numel() for p in tagger.encoder.parameters() if p.requires_grad) < rest
+    bundle.save(tagger, tmp_path / "bundle")
+    assert not [path for path in (tmp_path / "bundle").iterdir() if path.suffix not in (".json", ".md", ".safetensors")]
+    again: Any = bundle.load(tmp_path / "bundle")
+    for one, other in zip(
+        tagger.tag(learned.target.dev, confidence=True), again.tag(learned.target.dev, confidence=True), strict=True
+    ):
+        assert one == other
+
+
+@needs_peft
+def test_adapters_of_frozen_layers_rest(bert: str) -> None:
+    encoder, _ = loaded(bert, lora=Lora(rank=2), frozen=2)
+    trained = {layer_of(f"encoder.{name}") for name, p in encoder.named_parameters() if p.requires_grad}
+    assert trained == {"layer.2"}
+    with pytest.raises(ConfigError, match="leaves nothing to train"):
+        TransformerEncoder(name=bert, frozen="all", lora=Lora())
+
+
+@needs_peft
+def test_sources_hand_adapters_over(bert: str, cache: Path, tmp_path: Path) -> None:
+    training = Training(epochs=1, steps=3, rate=0.05)
+    encoder = TransformerEncoder(name=bert, lora=Lora(rank=2))
+    method = Retrain(Architecture(encoder), training, Vectors(kind="none"), source_training=training)
+    tagger: Any = method.fit(task(), run=Run(tmp_path / "run"))
+    assert all(float(p.detach().abs().max()) > 0 for n, p in tagger.encoder.named_parameters() if "lora_B" in n)
+
+
+def test_without_the_library_adapters_are_one_line(bert: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "peft", None)
+    with pytest.raises(ConfigError, match=r"encoder\.lora needs an extra: pip install transfuse\[lora\]"):
+        loaded(bert, lora=Lora())
+
+
+def test_settings_at_their_default_are_not_in_a_recipe(bert: str) -> None:
+    def recipe(**encoder: Any) -> Any:
+        method = {"name": "target-only", "architecture": {"encoder": {"kind": "transformer", "name": bert, **encoder}}}
+        return make_recipe({"data": {"target": "demo-cardiology"}, "method": method})
+
+    table = recipe().to_dict()["method"]
+    assert not {"checkpointing", "lora"} & set(table["architecture"]["encoder"])
+    assert not {"accumulate", "precision"} & set(table["training"])
+    chosen = recipe(lora={"rank": 4}, checkpointing=True)
+    assert make_recipe(chosen.to_dict()) == chosen
+    with pytest.raises(ConfigError, match=r"unknown key method\.architecture\.encoder\.lora\.ranks; did you mean"):
+        recipe(lora={"ranks": 4})
+    with pytest.raises(ConfigError, match=r"encoder\.lora\.rank is at least 1, not 0"):
+        recipe(lora={"rank": 0})

@@ -35,6 +35,7 @@ __all__ = [
     "AnyVocabulary",
     "Architecture",
     "BiLSTMEncoder",
+    "Lora",
     "TagSet",
     "TransformerEncoder",
     "layer_of",
@@ -258,6 +259,24 @@ class BiLSTMEncoder:
 
 
 @dataclass(frozen=True)
+class Lora:
+    """Low-rank adapters beside each linear map in the layers; they are trained in its place (Hu et al. 2022, eq. 3).
+
+    Attributes:
+        rank: of the update.
+        alpha: what is added is scaled by ``alpha / rank``.
+        dropout: share of an adapter's inputs that is dropped in training.
+    """
+
+    rank: int = 8
+    alpha: int = 16
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_ranges(self, "encoder.lora", rank="[1, inf)", alpha="[1, inf)", dropout="[0, 1)")
+
+
+@dataclass(frozen=True)
 class TransformerEncoder:
     """A pre-trained transformer over the pieces of words. It reads no word vectors.
 
@@ -268,9 +287,11 @@ class TransformerEncoder:
         frozen: how much keeps its weights, from below: 1 the embedding, 2 the lowest layer too, and so on. With
             ``all`` nothing is dropped inside the model either, so each sentence has the same states always: they are
             computed once and kept on disk.
-        rate: factor on the learning rate of all that is pre-trained.
+        rate: factor on the learning rate of all that is pre-trained, or of its adapters.
         dropout: share of the states that is dropped in training; inside, the model has its own.
         window: pieces that are read at once, at most; longer sentences are read in overlapping windows.
+        checkpointing: true keeps less in memory while training, and computes it again: same losses, more time.
+        lora: what is pre-trained keeps its weights, and adapters in its layers are trained.
     """
 
     kind: Literal["transformer"] = "transformer"
@@ -280,11 +301,15 @@ class TransformerEncoder:
     rate: float = 0.05
     dropout: float = 0.1
     window: int = 512
+    checkpointing: Literal[True] | None = None  # None, so that recipes of before have the hash that they had
+    lora: Lora | None = None
 
     word_dropout: ClassVar[float] = 0.0
 
     def __post_init__(self) -> None:
         check_ranges(self, "encoder", layers="[0, inf)", rate="[0, inf)")
+        if self.frozen == "all" and (self.checkpointing or self.lora):
+            raise ConfigError('encoder.frozen = "all" leaves nothing to train: no checkpointing, no lora')
         if self.frozen != "all":
             check_ranges(self, "encoder", frozen="[0, inf)")
         check_ranges(self, "encoder", dropout="[0, 1)", window="[16, inf)")
@@ -326,6 +351,10 @@ class TransformerEncoder:
 
     def _around(self, model: nn.Module, pieces: Pieces) -> Transformer:
         window = min(self.window, encoders.positions(model))
+        if self.checkpointing:
+            encoders.save_memory(model)
+        if self.lora:
+            encoders.adapt(model, rank=self.lora.rank, alpha=self.lora.alpha, dropout=self.lora.dropout)
         still = self.frozen == "all"
         encoder = Transformer(model, pieces.marks(), window=window, dropout=self.dropout, still=still)
         there = slices(encoder)
@@ -334,7 +363,8 @@ class TransformerEncoder:
         if number > len(there):
             raise ConfigError(f"encoder.frozen = {self.frozen}: there are {len(there) - 1} layers and an embedding")
         for name, parameter in encoder.named_parameters():
-            parameter.requires_grad_(layer_of(f"encoder.{name}") not in held)
+            ours = not self.lora or encoders.is_adapter(name)
+            parameter.requires_grad_(ours and layer_of(f"encoder.{name}") not in held)
         return encoder
 
 

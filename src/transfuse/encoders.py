@@ -12,6 +12,7 @@ import importlib
 import importlib.util
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,7 +26,22 @@ if TYPE_CHECKING:
 
     from transfuse.pieces import Pieces
 
-__all__ = ["KNOWN", "AtHand", "Known", "Pretrained", "at_hand", "blank", "depth", "find", "load", "positions", "write"]
+__all__ = [
+    "KNOWN",
+    "AtHand",
+    "Known",
+    "Pretrained",
+    "adapt",
+    "at_hand",
+    "blank",
+    "depth",
+    "find",
+    "is_adapter",
+    "load",
+    "positions",
+    "save_memory",
+    "write",
+]
 
 _FILES = (
     "config.json",
@@ -42,6 +58,8 @@ _FILES = (
 
 _POSITIONS = 512
 """Pieces of a window for a model that knows no end of positions."""
+
+_IN_LAYER = re.compile(r"(^|\.)layers?\.\d+\.")
 
 _OURS = "transfuse"
 """Under which name ``config.json`` of a bundle holds what the tokenizer's own file does not."""
@@ -175,11 +193,11 @@ def _advice(known: Known | None) -> str:
     return f"{first}name a folder with config.json, tokenizer.json and model.safetensors; see transfuse encoders"
 
 
-def _library(name: str) -> Any:
+def _library(name: str, setting: str = 'encoder.kind = "transformer"', extra: str = "transformers") -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise ConfigError('encoder.kind = "transformer" needs an extra: pip install transfuse[transformers]') from error
+        raise ConfigError(f"{setting} needs an extra: pip install transfuse[{extra}]") from error
 
 
 @contextmanager
@@ -319,6 +337,41 @@ def _origin(folder: Path) -> dict[str, str]:
     for path in sorted(path for pattern in _FILES[3:] for path in folder.glob(pattern)):
         tokenizer.update(path.read_bytes())
     return {"weights": weights.hexdigest(), "tokenizer": tokenizer.hexdigest()}
+
+
+def save_memory(model: Any) -> None:
+    """Let a model keep the borders of its layers alone while it is trained. Raises ConfigError where it cannot."""
+    if not model.supports_gradient_checkpointing:
+        raise ConfigError(f"encoder.checkpointing: {model.config.model_type} does not know how")
+    # the library is about to change the name
+    named = "activation" if hasattr(model, "activation_checkpointing_enable") else "gradient"
+    how = {f"{named}_checkpointing_kwargs": {"use_reentrant": False}}
+    getattr(model, f"{named}_checkpointing_enable")(**how)
+
+
+def adapt(model: nn.Module, *, rank: int, alpha: int, dropout: float) -> None:
+    """Put low-rank adapters beside the linear maps in a model's layers, which change nothing before they are trained.
+
+    Args:
+        model: changed in place.
+        rank: of an adapter.
+        alpha: its output is scaled by ``alpha / rank``.
+        dropout: share of its inputs that is dropped in training.
+
+    Raises:
+        ConfigError: the library is not installed.
+    """
+    from torch import nn
+
+    peft = _library("peft", "encoder.lora", "lora")
+    linear = [name for name, part in model.named_modules() if isinstance(part, nn.Linear) and _IN_LAYER.search(name)]
+    settings = peft.LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=linear)
+    peft.inject_adapter_in_model(settings, model)
+
+
+def is_adapter(parameter: str) -> bool:
+    """Whether a parameter, by its name, is of what `adapt` puts in."""
+    return ".lora_" in parameter
 
 
 def positions(model: Any) -> int:

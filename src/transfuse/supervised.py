@@ -313,7 +313,7 @@ def train_domain(
     """
 
     def feed(epoch: int) -> list[Step]:
-        return [Step(b) for b in target_batches(domain, training, stage=stage, epoch=epoch, least=training.steps)]
+        return [Step(b) for b in target_batches(domain, training, stage=stage, epoch=epoch, least=training.least)]
 
     def objective(step: Step) -> dict[str, Tensor]:
         batch = encoding.batch(step.target, domain.tagset)
@@ -345,7 +345,11 @@ def run_fit(
 
     Returns:
         What `transfuse.train.fit` does.
+
+    Raises:
+        ConfigError: there is no transformer to compute in another precision.
     """
+    _set_precision(encoding, training)
     first = domains[0]
     heads = {"head": first.head, **{f"source-{i}": domain.head for i, domain in enumerate(domains[1:], 1)}}
     network = nn.ModuleDict({"encoder": encoding.encoder, **heads})
@@ -354,6 +358,15 @@ def run_fit(
     summary = fit(network, objective, feed, training, stage=stage, evaluate=evaluate, groups=groups)
     stage.record("trained", corpus=first.corpus.name, **summary)
     return summary
+
+
+def _set_precision(encoding: Encoding, training: Training) -> None:
+    encoder = encoding.encoder
+    part = encoder.transformer if isinstance(encoder, Encoder) else encoder
+    if training.precision and (part is None or part.still):
+        raise ConfigError("training.precision is a transformer's, and there is none that is trained")
+    if part is not None:
+        part.precision = training.precision
 
 
 def head_loss(head: Head | DomainHead, states: Tensor, batch: Batch) -> Tensor:

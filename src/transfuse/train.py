@@ -42,6 +42,7 @@ _RANGES = {
     **dict.fromkeys(("warmup", "average"), "[0, 1)"),
     "rate": "(0, inf)",
     "epsilon": "(0, inf)",
+    "accumulate": "[2, inf)",
     "clip": "(0, inf]",
 }
 
@@ -53,8 +54,8 @@ class Training:
     Attributes:
         epochs: passes over the feed, at most; after each, development data are scored.
         steps: an epoch goes over a small corpus again until it has made this many steps.
-        batch: sentences a step.
-        words: words a step, at most (padding counted); a longer sentence is a batch of its own.
+        batch: sentences of a batch; a step is one batch.
+        words: words of a batch, at most (padding counted); a longer sentence is a batch of its own.
         optimizer: ``adam`` (decoupled weight decay), ``sgd`` or ``adagrad``.
         rate: learning rate at its highest.
         schedule: ``linear`` falls to 0 over all epochs, ``constant`` stays.
@@ -67,6 +68,10 @@ class Training:
             development data it is always the last.
         last: with ``select = "last"``, how many epochs at the end give the mean of their weights; None for one.
         epsilon: of ``adam``; None for the library's.
+        accumulate: batches a step, for larger steps than memory holds; None for one. Each batch counts as much as it
+            has sentences, so a step is that of one larger batch wherever the loss is a mean over sentences.
+        precision: ``bf16`` computes a transformer's states in training so, where that loses little; weights and
+            everything behind the states stay in single precision. None for single precision throughout.
     """
 
     epochs: int = 8
@@ -84,6 +89,8 @@ class Training:
     select: Literal["best", "last"] = "best"
     last: int | None = None  # None, so that recipes of before have the hash that they had
     epsilon: float | None = None
+    accumulate: int | None = None
+    precision: Literal["bf16"] | None = None
 
     def __post_init__(self) -> None:
         check_ranges(self, "training", **_RANGES)
@@ -91,6 +98,11 @@ class Training:
             raise ConfigError('training.last goes with select = "last", and is at least 2 and at most training.epochs')
         if self.epsilon is not None and self.optimizer != "adam":
             raise ConfigError('training.epsilon goes with optimizer = "adam"')
+
+    @property
+    def least(self) -> int:
+        """Batches of an epoch, at least."""
+        return self.steps * (self.accumulate or 1)
 
     def scale(self, done: float) -> float:
         """The factor on the rate when a share of all steps is done."""
@@ -173,9 +185,10 @@ class _Loop:
             began = time.process_time()
             self.network.train()
             while at.step < len(batches):
-                self._step(objective(batches[at.step]), (at.epoch + at.step / len(batches)) / training.epochs)
-                at.step += 1
-                at.sentences += getattr(batches[at.step - 1], "sentences", 0)
+                some = batches[at.step : at.step + (training.accumulate or 1)]
+                self._step(objective, some, (at.epoch + at.step / len(batches)) / training.epochs)
+                at.step += len(some)
+                at.sentences += sum(getattr(batch, "sentences", 0) for batch in some)
                 if time.monotonic() - saved > self.stage.run.checkpoint_seconds and at.step < len(batches):
                     at.cpu_seconds += time.process_time() - began
                     self.save()
@@ -190,17 +203,16 @@ class _Loop:
         if self.chosen:
             self._load(self.chosen)
 
-    def _step(self, terms: dict[str, Tensor], done: float) -> None:
-        for name, term in terms.items():
-            value = float(term.detach())
-            if not math.isfinite(value):
-                place = f"{self.stage.name}, epoch {self.at.epoch + 1}"
-                raise TransfuseError(f"{place}: the loss term {name!r} is {value}: lower training.rate")
-            self.at.terms[name] = self.at.terms.get(name, 0.0) + value
+    def _step(self, objective: Objective, some: Sequence[Any], done: float) -> None:
         for group, factor in zip(self.optimizer.param_groups, self.factors, strict=True):
             group["lr"] = self.training.rate * factor * self.training.scale(done)
         self.optimizer.zero_grad(set_to_none=True)
-        sum(terms.values(), torch.zeros(())).backward()  # type: ignore[no-untyped-call]
+        sizes = [getattr(batch, "sentences", 1) for batch in some]
+        for batch, size in zip(some, sizes, strict=True):
+            terms = objective(batch)
+            self._note(terms)
+            loss = sum(terms.values(), torch.zeros(()))
+            (loss * (size / sum(sizes)) if len(some) > 1 else loss).backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
         if norm > self.training.clip:
             nn.utils.clip_grads_with_norm_(self.parameters, self.training.clip, norm)
@@ -209,6 +221,14 @@ class _Loop:
         if self.average:
             decay = min(self.training.average, (1 + self.at.steps) / (10 + self.at.steps))
             torch._foreach_lerp_(self.average, [p.detach() for p in self.parameters], 1 - decay)
+
+    def _note(self, terms: dict[str, Tensor]) -> None:
+        for name, term in terms.items():
+            value = float(term.detach())
+            if not math.isfinite(value):
+                place = f"{self.stage.name}, epoch {self.at.epoch + 1}"
+                raise TransfuseError(f"{place}: the loss term {name!r} is {value}: lower training.rate")
+            self.at.terms[name] = self.at.terms.get(name, 0.0) + value
 
     def _close_epoch(self, evaluate: Callable[[], float] | None, steps: int) -> None:
         at, training = self.at, self.training

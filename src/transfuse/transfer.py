@@ -313,7 +313,7 @@ def together(
     """The steps of an epoch: the target's batches, and spread evenly over them the epoch's part of the sources'."""
     training = settings.training
     theirs = source_batches(sources, settings, stage=stage, epoch=epoch)
-    least = max(training.steps, len(theirs))
+    least = max(training.least, len(theirs))
     ours = target_batches(target, training, stage=stage, epoch=epoch, least=least)
     steps = [Step(batch) for batch in ours]
     for i, (number, batch) in enumerate(theirs):

@@ -231,7 +231,7 @@ def train_view(
 
     def feed(epoch: int) -> list[_Step]:
         seed = f"{stage.name}/{stage.seed}/{epoch}"
-        learned = passes(items, training.batch, seed, training.steps)
+        learned = passes(items, training.batch, seed, training.least)
         if not alignment.weight:
             return [_Step(batch) for batch in learned]
         raw = passes(view.raw, alignment.batch, f"{seed}/raw", len(learned))

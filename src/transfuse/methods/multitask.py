@@ -62,7 +62,7 @@ class Multitask(Supervised):
     def mixed(self, domains: tuple[Domain, ...], *, stage: Stage, epoch: int) -> list[Step]:
         """The steps of an epoch, each of the corpus whose place among the domains is its number."""
         sizes = [len(target_batches(domain, self.training, stage=stage, epoch=epoch, least=1)) for domain in domains]
-        total = max(sum(sizes), self.training.steps)
+        total = max(sum(sizes), self.training.least)
         parts = [size**self.mixing for size in sizes]
         steps = []
         for number, (domain, part) in enumerate(zip(domains, parts, strict=True)):

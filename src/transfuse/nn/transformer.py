@@ -70,6 +70,8 @@ class Transformer(nn.Module):
         self.model = model
         self.marks = marks
         self.still, self.kept = still, kept
+        self.precision: str | None = None
+        """``bf16``: how the model computes in training; single precision by default, and always when it tags."""
         self.capacity = window - len(marks.prefix) - len(marks.suffix)
         self.after = Dropout(dropout, variational=False)
         config: Any = model.config
@@ -192,7 +194,9 @@ class Transformer(nn.Module):
             kinds[row, shift[:, None] + torch.arange(lead, device=device)] = ids.new_tensor(marks.types[0])
             kinds[row, tail] = ids.new_tensor(marks.types[2])
             types = {"token_type_ids": kinds}
-        states: Tensor = self.model(input_ids=ids, attention_mask=mask.long(), **types).last_hidden_state
+        low = self.training and self.precision == "bf16"
+        with torch.autocast(device.type, torch.bfloat16, enabled=low):
+            states: Tensor = self.model(input_ids=ids, attention_mask=mask.long(), **types).last_hidden_state.float()
         return states.gather(1, heads.clamp(max=width - 1)[..., None].expand(-1, -1, states.shape[2]))
 
 
