@@ -12,10 +12,10 @@ from html.parser import HTMLParser
 import pytest
 
 from transfuse import Document, Entity, formats
-from transfuse.analysis import SetAnalysis, set_analysis
+from transfuse.analysis import SetAnalysis, set_analysis, token_table
 from transfuse.data import resolve
 from transfuse.examples import examples, gather
-from transfuse.grids import main_grid, measures_grid, runs_grid, sets_grid, verdicts
+from transfuse.grids import main_grid, measures_grid, runs_grid, sets_grid, tokens_grid, verdicts
 from transfuse.recipe import make_recipe, run_recipe
 from transfuse.report import markdown_grid, report_json, write_report
 from transfuse.results import find_runs, read_run
@@ -280,6 +280,22 @@ def test_sets_are_those_of_the_predictions_and_their_means(folder, table):
         assert SetAnalysis(record.sets) == found
     assert row.sets() == pytest.approx({name: statistics.fmean(one[name] for one in each) for name in each[0]})
     assert row.sets()["coverage"] < 0.9
+
+
+def test_words_by_class_are_those_of_the_predictions_added_over_runs(table):
+    row = table.rows[0]
+    target = resolve(TARGET)
+    parts = [token_table(target.test, read_run(entry.folder).predictions()) for entry in row.entries]
+    assert row.tokens() == sum(parts[1:], parts[0])
+    heads, cells = tokens_grid(table)
+    mine = [line for line in cells if line[0] == row.name]
+    assert [line[1] for line in mine] == ["B", "I", "O", "macro", "weighted"]
+    matrix = [[int(cell.replace(",", "")) for cell in line[-3:]] for line in mine[:3]]
+    assert sum(map(sum, matrix)) == row.tokens().pairs.total()
+    assert heads[-3:] == ["found as B", "found as I", "found as O"]
+    old = replace(row, entries=tuple(replace(e, record=replace(e.record, tokens={})) for e in row.entries))
+    assert old.tokens() is None
+    assert row.name not in [line[0] for line in tokens_grid(replace(table, rows=(old, *table.rows[1:])))[1]]
 
 
 def test_runs_that_counted_no_sets_are_left_out_of_their_table_and_chart(summary, table, tmp_path):

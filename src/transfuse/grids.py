@@ -25,6 +25,7 @@ __all__ = [
     "runs_grid",
     "sets_grid",
     "settings",
+    "tokens_grid",
     "types_grid",
     "verdicts",
 ]
@@ -109,6 +110,21 @@ def measures_grid(table: Table) -> Grid:
         for row in table.rows
     ]
     return heads, rows + [["all", row.name, *cells({k: row.overall(k) for k in kinds})] for row in table.rows]
+
+
+def tokens_grid(table: Table) -> Grid:
+    """Words by tag class, over all runs of a row: rates and the confusion matrix (Kumar & Eluri 2024, table 5)."""
+    found = {row.name: tokens for row in table.rows if (tokens := row.tokens())}
+    names = sorted({name for tokens in found.values() for name in tokens.classes})
+    cells = []
+    for method, tokens in found.items():
+        parts = {**tokens.classes, "macro": tokens.macro, "weighted": tokens.weighted}
+        for name, rates in parts.items():
+            matrix = (f"{tokens.pairs[name, guess]:,}" if name in tokens.classes else "-" for guess in names)
+            accuracy = _number(tokens.accuracy) if name == "weighted" else "-"
+            rate = (_number(value) for value in (rates.precision, rates.recall, rates.f1))
+            cells.append([method, name, *rate, accuracy, *matrix])
+    return ["method", "class", "precision", "recall", "F1", "accuracy", *(f"found as {name}" for name in names)], cells
 
 
 def sets_grid(table: Table) -> Grid:

@@ -27,6 +27,7 @@ from transfuse.grids import (
     runs_grid,
     sets_grid,
     settings,
+    tokens_grid,
     types_grid,
     verdicts,
 )
@@ -46,6 +47,7 @@ class _Section:
     types: Grid
     measures: Grid
     sets: Grid
+    tokens: Grid
     figures: list[Illustration]
     examples: list[Example]
 
@@ -114,7 +116,7 @@ def _section(summary: Summary, table: Table) -> _Section:
     evidence = gather(table)
     figures = of_table(summary, table, evidence)
     shown = examples(evidence) if evidence else []
-    grids = (main_grid(table), types_grid(table), measures_grid(table), sets_grid(table))
+    grids = (main_grid(table), types_grid(table), measures_grid(table), sets_grid(table), tokens_grid(table))
     return _Section(table, lead(table), *grids, figures, shown)
 
 
@@ -144,6 +146,8 @@ def _markdown(page: _Page) -> str:
         parts += ["### Seen and unseen", markdown_grid((heads, [_seen(row) for row in table.rows]))]
         if section.sets[1]:
             parts += ["### Distinct mentions as sets, %", markdown_grid(section.sets)]
+        if section.tokens[1]:
+            parts += ["### Words by tag class, all runs", markdown_grid(section.tokens)]
         parts += map(_picture, section.figures)
     parts += ["## Data", markdown_grid(page.data), "## Runs", markdown_grid(page.runs)]
     parts += ["## How to read this", "\n".join(f"- {note}" for note in page.notes)]
@@ -208,6 +212,7 @@ def _cell(table: Table, row: Row, record: Record) -> dict[str, Any]:
             for name, f in record.forgetting.items()
         },
         "sets": {k: 100 * v for k, v in SetAnalysis(record.sets).quotients.items()} if record.sets else None,
+        "tokens": record.tokens or None,
         "selection": record.selection,
     }
 

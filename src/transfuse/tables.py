@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from transfuse.analysis import SetAnalysis, error_reduction
+from transfuse.analysis import SetAnalysis, TokenTable, error_reduction
 from transfuse.records import Record
 from transfuse.score import Counts, Rates, mean_rates
 from transfuse.significance import Difference, Interval
@@ -161,6 +162,12 @@ class Row:
     def errors(self) -> dict[str, float]:
         """Mean number of errors by kind."""
         return {kind: statistics.fmean(r.errors[kind] for r in self.records) for kind in self.first.errors}
+
+    def tokens(self) -> TokenTable | None:
+        """Words by tag class, added over the runs; None where a run did not count them."""
+        if not all(record.tokens for record in self.records):
+            return None
+        return sum((TokenTable.of(record.tokens) for record in self.records), TokenTable(Counter()))
 
     def sets(self) -> dict[str, float]:
         """Means of the quotients of the set analysis; nothing where a run has none."""
