@@ -110,4 +110,17 @@ def _giorgi_bader() -> Retrain:
     )
 
 
-PRESETS = {"giorgi-bader": _giorgi_bader()}
+def _gan_wang() -> Retrain:
+    """Sections 3.1.3 and 3.1.4 (2026): résumés until their F1 is highest, then health records; a word is a character."""
+    training = Training(epochs=50, steps=0, average=0.0, batch=32, rate=0.003, schedule="constant")
+    encoder = BiLSTMEncoder(word_width=100, characters="none", dropout=0.5)
+    return Retrain(
+        architecture=Architecture(encoder=encoder),
+        vectors=Vectors(width=100),
+        training=training,
+        source_training=training,
+        source_epochs=0.0,
+    )
+
+
+PRESETS = {"gan-wang": _gan_wang(), "giorgi-bader": _giorgi_bader()}
