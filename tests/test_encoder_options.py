@@ -15,8 +15,9 @@ import torch
 pytest.importorskip("transformers", reason="the extra 'transformers' is not installed")
 
 from test_transformer import FAMILIES, brief, layers, loaded, make, moved, states, task
-from transfuse import bundle
+from transfuse import bundle, cli
 from transfuse.architecture import Architecture, BiLSTMEncoder, Lora, TransformerEncoder, layer_of
+from transfuse.lighter import to_int8
 from transfuse.methods.retrain import Retrain
 from transfuse.methods.target_only import TargetOnly
 from transfuse.nn.kept import KeptStates
@@ -27,6 +28,7 @@ from transfuse.supervised import Supervised, head_loss, new_encoding, read_domai
 from transfuse.text import ConfigError, DataError
 from transfuse.train import Training, fit
 from transfuse.vectors import Vectors
+from transfuse.votes import VoteTagger
 
 needs_peft = pytest.mark.skipif(find_spec("peft") is None, reason="the extra 'lora' is not installed")
 
@@ -321,3 +323,36 @@ def test_settings_at_their_default_are_not_in_a_recipe(bert: str) -> None:
         recipe(lora={"ranks": 4})
     with pytest.raises(ConfigError, match=r"encoder\.lora\.rank is at least 1, not 0"):
         recipe(lora={"rank": 0})
+
+
+def test_int8_is_near_and_of_transformers_alone(
+    made: dict[str, str], family: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tagger: Any = brief(made[family]).fit(task(), run=Run(tmp_path / "run"))
+    bundle.save(tagger, tmp_path / "bundle")
+    sentences = [["fever", "after"], ["aspirin"]]
+    plain, table = tagger.encoder.eval(), tagger.architecture.encoder.table(tagger.vocabulary, tagger.encoder)
+    exact = torch.cat(states(plain, table, sentences)).clone()
+    two = VoteTagger([tagger._reader], tagger.labels, kinds=[("crf",)])
+    to_int8(two)
+    rough = torch.cat(states(plain, table, sentences))
+    assert not torch.equal(exact, rough)
+    assert torch.cosine_similarity(exact, rough).min() > 0.97
+    (tmp_path / "notes.txt").write_text("fever after aspirin\n" * 3)
+    for more in ([], ["--int8"]):
+        with pytest.raises(SystemExit) as status:
+            cli.main(["tag", str(tmp_path / "bundle"), str(tmp_path / "notes.txt"), *more])
+        assert status.value.code == 0
+        assert len(capsys.readouterr().out.splitlines()) == 3
+
+
+def test_int8_without_a_transformer_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    training = Training(epochs=1, steps=1)
+    method = TargetOnly(Architecture(BiLSTMEncoder(hidden=4)), training, Vectors(kind="none"))
+    bundle.save(method.fit(task(), run=Run(tmp_path / "run")), tmp_path / "bundle")
+    (tmp_path / "notes.txt").write_text("fever")
+    with pytest.raises(SystemExit) as status:
+        cli.main(["tag", str(tmp_path / "bundle"), str(tmp_path / "notes.txt"), "-o", str(tmp_path / "o.jsonl"), "--int8"])
+    assert status.value.code == 2
+    assert "int8 is for taggers with a transformer" in capsys.readouterr().err
+    assert not (tmp_path / "o.jsonl").exists()

@@ -43,6 +43,9 @@ def tag(
     threshold: Annotated[
         float | None, typer.Option(min=0, max=1, metavar="P", help="Leave out entities less probable than this.")
     ] = None,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Let a transformer compute in 8-bit integers: faster, a little less exact.")
+    ] = False,
     threads: Annotated[int, typer.Option(min=1, help="Threads that torch uses.")] = 1,
 ) -> None:
     """Find entities in text of any size, in memory that does not grow with it.
@@ -62,6 +65,10 @@ def tag(
     from transfuse.losses import Losses
 
     tagger: Any = bundle.load(folder)
+    if int8:
+        from transfuse.lighter import to_int8
+
+        to_int8(tagger)
     losses, meter = Losses(), _Meter()
     options = {"confidence": True} if confidence or threshold is not None else {}
     with watching("tagging") as watch:
