@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import random
 import unicodedata
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from transfuse import bundle, corpora, formats
 from transfuse.context import Context, find_gazetteer
 from transfuse.gazetteer import Gazetteer, Matching
 from transfuse.linear import features
-from transfuse.neural import read_sentences
+from transfuse.neural import NeuralTagger, read_sentences
 from transfuse.reading import pieces
+from transfuse.recipe import make_recipe, run_recipe
 from transfuse.text import Document, Entity
+from transfuse.vectors import Vectors, read_vectors, train_vectors
 from transfuse.vocabulary import FormTable, Vocabulary, normalise
 from transfuse.words import WIDTHS, fold_width, sentences, words
 
@@ -166,3 +172,75 @@ def test_the_published_word_lists_are_read_by_name() -> None:
     assert len(sizes) > 18_500
     assert sizes.count(2) > 2900, "most words of Chinese have two characters"
     assert min(sizes) == 2
+
+
+# The whole
+
+
+def notes(count: int, seed: int) -> Iterator[Document]:
+    """Invented records of several sentences: a drug is what follows a verb of giving, a sign what a patient has."""
+    draw = random.Random(seed)
+    signs, drugs = ["头痛", "发热", "咳嗽", "胸闷"], ["阿司匹林", "5-FU", "CTX", "ｃｔｘ", "青霉素Ｖ"]
+    for number in range(count):
+        text, found = "", []
+        for _ in range(draw.randint(2, 5)):
+            for before, names, label in (("患者", signs, "Sign"), ("，予", drugs, "Drug")):
+                name = draw.choice(names)
+                text += before
+                found.append(Entity(len(text), len(text) + len(name), label))
+                text += name
+            text += draw.choice(["治疗。", "口服；", "静滴!", "好转？"])
+        yield Document(str(number), text, found)
+
+
+def test_a_character_tagger_learns_with_vectors_of_raw_text_and_a_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "words.tsv").write_text("阿司匹林\t词\n头痛\t词\n", encoding="utf-8")
+    monkeypatch.setenv("TRANSFUSE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(corpora, "raw", lambda name: (Document(d.id, d.text) for d in notes(60, 9)))
+    splits = {
+        split: tuple(notes(number, i)) for i, (split, number) in enumerate({"train": 30, "dev": 5, "test": 15}.items())
+    }
+    (tmp_path / "notes").mkdir()
+    for split, documents in splits.items():
+        formats.write(documents, tmp_path / "notes" / f"{split}.jsonl", "jsonl")
+    encoder = {"hidden": 16, "characters": "none", "word_rate": 1.0, "gazetteers": [f"terms:{tmp_path / 'words.tsv'}"]}
+    recipe = make_recipe(
+        {
+            "data": {"target": str(tmp_path / "notes")},
+            "method": {
+                "name": "target-only",
+                "vectors": {"kind": "train", "text": ["zh-medical-text"], "width": 8, "count": 2},
+                "architecture": {"encoder": encoder},
+                "training": {"epochs": 4, "steps": 25, "average": 0.0, "rate": 0.02},
+            },
+        }
+    )
+    scores = run_recipe(recipe, tmp_path / "run")
+    assert scores["test"]["strict"]["micro"]["f1"] > 0.9
+    told = {
+        line["event"]: line for line in map(json.loads, (tmp_path / "run" / "records.jsonl").read_text().splitlines())
+    }
+    assert told["vectors"]["kind"] == "train"
+    (kept,) = (tmp_path / "cache" / "vectors").iterdir()
+    known = read_vectors(kept).words
+    assert {"头", "ctx", "fu", ",", "?"} <= set(known)
+    assert not {"ｃｔｘ", "，", "？"} & set(known), "one vector for both widths"
+    tagger = bundle.load(tmp_path / "run" / "bundle")
+    assert isinstance(tagger, NeuralTagger)
+    record = Document("r", "患者咳嗽，予CTX口服；" * 30)
+    (found,) = tagger.tag([record])
+    assert {found.mention(entity) for entity in found.entities} == {"咳嗽", "CTX"}
+    (wide,) = tagger.tag([Document("r", record.text.replace("CTX", "ＣＴＸ"))])
+    assert wide.entities == found.entities, "the offsets are those of the text"
+
+
+@pytest.mark.mirror
+def test_vectors_of_the_published_text_are_of_characters(tmp_path: Path) -> None:
+    sample = list(islice(corpora.raw("zh-medical-text"), 2000))
+    settings = Vectors(kind="train", text=("zh-medical-text",), width=8)
+    found = train_vectors(sample, settings, cache=tmp_path).words
+    assert sum(len(word) == 1 for word in found) > 0.9 * len(found) > 700
+    assert [word for word in found if len(word) > 1 and not word.isalnum()] == []
+    assert all(normalise(word) == word for word in found)
