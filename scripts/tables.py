@@ -19,6 +19,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = (
     "README.md",
     *(f"docs/reference/{page}.md" for page in ("methods", "corpora", "formats")),
+    "docs/explain/features.md",
     *(f"docs/explain/{paper}-results.md" for paper in ("la-dtl", "giorgi-bader")),
 )
 LANGUAGES = {"en": "English", "zh": "Chinese"}

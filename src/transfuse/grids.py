@@ -118,7 +118,8 @@ def tokens_grid(table: Table) -> Grid:
     names = sorted({name for tokens in found.values() for name in tokens.classes})
     cells = []
     for method, tokens in found.items():
-        parts = {**tokens.classes, "macro": tokens.macro, "weighted": tokens.weighted}
+        parts = {name: counts.rates for name, counts in tokens.classes.items()}
+        parts |= {"macro": tokens.macro, "weighted": tokens.weighted}
         for name, rates in parts.items():
             matrix = (f"{tokens.pairs[name, guess]:,}" if name in tokens.classes else "-" for guess in names)
             accuracy = _number(tokens.accuracy) if name == "weighted" else "-"
