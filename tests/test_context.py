@@ -289,3 +289,12 @@ def test_word_vectors_cannot_be_set_where_none_are_read(notes: Task, tmp_path: P
     method = replace(brief(words=False), vectors=Vectors(kind="file", path="v.txt"))
     with pytest.raises(ConfigError, match=r"encoder.words is off"):
         method.fit(notes, run=Run(tmp_path / "run"))
+
+
+def test_where_nothing_is_read_of_forms_they_have_no_columns() -> None:
+    vocabulary = Vocabulary.of([], ["a", "b", "a"], buckets=0)
+    encoder = BiLSTMEncoder(characters="lstm").build(vocabulary, torch.zeros(1, 0))
+    encoder.forms.correction = encoder.forms.chars = None
+    table = FormTable(vocabulary)
+    table.numbers(["a", "b"])
+    assert encoder.forms(table.forms()).shape == (2, 0)

@@ -229,4 +229,6 @@ class FormEncoder(nn.Module):
         if self.features is not None:
             parts.append(self.features(forms.features))
         parts += [table(rows) for table, rows in zip(self.context, forms.context.T, strict=True)]
+        if not parts:  # beside a pre-trained model nothing need be read of the forms
+            return self.vectors.new_zeros(len(forms.trained), 0)
         return torch.cat(parts, -1)
