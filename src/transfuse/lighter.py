@@ -41,7 +41,7 @@ def to_int8(tagger: Tagger) -> None:
             from torch.ao import quantization
 
             scheme = {nn.Linear: quantization.per_channel_dynamic_qconfig}
-            part.model = quantization.quantize_dynamic(part.model.eval(), scheme, dtype=torch.qint8)
+            part.model = quantization.quantize_dynamic(part.model.eval(), scheme, dtype=torch.qint8)  # type: ignore[no-untyped-call]
 
 
 def _transformers(tagger: Any) -> Iterator[Transformer]:
