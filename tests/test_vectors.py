@@ -59,7 +59,9 @@ def test_glove_has_no_header_and_the_first_of_like_words_wins(tmp_path: Path) ->
         ("large.txt", b"of 1 2 3\nfever 1 1e9 3\n", "1 vectors are not finite in 16 bits; the first is of 'fever'"),
     ],
 )
-@pytest.mark.filterwarnings("ignore:unclosed file", "ignore::pytest.PytestUnraisableExceptionWarning")  # gensim leaves it open
+@pytest.mark.filterwarnings(
+    "ignore:unclosed file", "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # gensim leaves it open
 def test_broken_files(tmp_path: Path, name: str, content: bytes | None, message: str) -> None:
     if content is not None:
         (tmp_path / name).write_bytes(content)

@@ -181,7 +181,7 @@ def _file_hash(path: Path) -> str:
 
 
 def train_vectors(
-    documents: Iterable[Document], settings: Vectors, *, cache: Path, content: str | None = None
+    documents: Iterable[Document], settings: Vectors, *, cache: Path, content: str | None = None, fold: bool = True
 ) -> WordVectors:
     """Skip-gram vectors (Mikolov et al. 2013) of the documents' normalised words, from the cache where they are known.
 
@@ -190,6 +190,7 @@ def train_vectors(
         settings: `Vectors`.
         cache: folder of vectors by the hash of text and settings.
         content: stands for the text where its hash is known before it is read.
+        fold: the widths of characters, which mean nothing in Chinese.
 
     Raises:
         ConfigError: no word is frequent enough.
@@ -211,7 +212,7 @@ def train_vectors(
         digest = hashlib.sha256()
         count = 0
         with text.open("w", encoding="utf-8") as file:
-            for line in _lines(documents):
+            for line in _lines(documents, fold):
                 file.write(line)
                 digest.update(line.encode())
                 count += line.count(" ") + 1
@@ -254,9 +255,9 @@ def _frequent(text: Path, count: int) -> bool:
     return False
 
 
-def _lines(documents: Iterable[Document]) -> Iterator[str]:
+def _lines(documents: Iterable[Document], fold: bool) -> Iterator[str]:
     for document in documents:
-        found = [normalise(document.text[a:b]) for a, b in words(document.text)]
+        found = [normalise(document.text[a:b], fold=fold) for a, b in words(document.text)]
         if found:
             yield " ".join(found) + "\n"
 
@@ -277,22 +278,31 @@ def get_vectors(settings: Vectors, task: Task, run: Run) -> WordVectors:
     else:
         from transfuse.mirror import cache_folder
 
-        content = _content(settings) if settings.kind == "train" else None
-        vectors = train_vectors(_texts(settings, task), settings, cache=cache_folder() / "vectors", content=content)
+        fold = _languages(settings, task) != {"en"}
+        content = _content(settings, fold) if settings.kind == "train" else None
+        cache = cache_folder() / "vectors"
+        vectors = train_vectors(_texts(settings, task), settings, cache=cache, content=content, fold=fold)
     run.record("vectors", kind=settings.kind, words=len(vectors.words), **vectors.origin)
     return vectors
 
 
-def _content(settings: Vectors) -> str:
+def _languages(settings: Vectors, task: Task) -> set[str]:
+    """Of all text that the vectors are trained on."""
+    if settings.kind == "task":
+        return {corpus.language for corpus in (task.target, *task.sources)}
+    from transfuse import corpora
+
+    found = {corpora.raw_info(name).language for name in settings.text}
+    return found | {corpora.info(name).language for name in settings.corpora}
+
+
+def _content(settings: Vectors, fold: bool) -> str:
     """What stands for the text of published files: their checksums, which reading them would only confirm."""
     from transfuse import corpora
 
-    raw = [corpora.raw_info(name) for name in settings.text]
-    read = [corpora.info(name) for name in settings.corpora]
-    files = [dict(one.files) for one in raw] + [dict(one.splits["train"].files) for one in read]
-    # Folding widths changes the words of Chinese files and of no English ones, whose names can do without it.
-    english = {one.language for one in raw} | {one.language for one in read} == {"en"}
-    return json.dumps(files if english else [*files, "widths folded"])
+    files = [dict(corpora.raw_info(name).files) for name in settings.text]
+    files += [dict(corpora.info(name).splits["train"].files) for name in settings.corpora]
+    return json.dumps([*files, "widths folded"] if fold else files)
 
 
 def _texts(settings: Vectors, task: Task) -> Iterator[Document]:

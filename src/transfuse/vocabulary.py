@@ -35,9 +35,9 @@ FEATURES = 9
 """Hashed features a form: prefixes and suffixes of 2 to 4 characters, its shape, its short shape, its length."""
 
 
-def normalise(word: str) -> str:
-    """The name under which a word has its vector: lower case, digits as 0, full width as half."""
-    return str(_DIGIT.sub("0", fold_width(word).lower()))
+def normalise(word: str, *, fold: bool = True) -> str:
+    """The name under which a word has its vector: lower case, digits as 0, full width as half if widths are folded."""
+    return str(_DIGIT.sub("0", (fold_width(word) if fold else word).lower()))
 
 
 @dataclass(frozen=True)
