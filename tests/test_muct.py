@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from transfuse import bundle
 from transfuse import tags as tagging
 from transfuse.architecture import Architecture, BiLSTMEncoder, TagSet
-from transfuse.ballots import Ballot, agreement, elect
+from transfuse.ballots import Ballot, agreement, doubted, elect
 from transfuse.data import Data, build_task
 from transfuse.methods.muct import Muct
 from transfuse.nn.divergence import Kernel, mmd
@@ -32,7 +32,7 @@ from transfuse.tags import Span
 from transfuse.text import BundleError, ConfigError, Corpus, Document, Entity, Task
 from transfuse.train import Training
 from transfuse.vectors import Vectors
-from transfuse.views import Alignment, RawText, View, begin_view, filter_raw, losses, part_raw, train_view
+from transfuse.views import Alignment, RawText, View, begin_view, filter_raw, filter_votes, losses, part_raw, train_view
 from transfuse.vocabulary import Vocabulary
 from transfuse.votes import VoteTagger
 
@@ -134,6 +134,26 @@ def test_the_vote_is_the_one_by_hand(ballots: list[Ballot]) -> None:
         assert one.votes == sum(one.span in b.spans for b in ballots)
         assert 0 <= one.margin <= one.votes / len(able)
     assert {one.span for one in elect(ballots[::-1], scores=False)} == {one.span for one in elected}
+
+
+@given(votings(), st.sampled_from([0.0, 0.25, 1 / 3, 0.5, 1.0]))
+def test_words_are_sure_where_a_vote_is_clear_enough(ballots: list[Ballot], lead: float) -> None:
+    elected = elect(ballots)
+    clear = {one.span: one.margin >= lead for one in elected}
+    unsure = doubted(ballots, elected, lead)
+    for word in range(30):
+        over = {span for ballot in ballots for span in ballot.spans if span[0] <= word < span[1]}
+        won = [clear[span] for span in over if span in clear]
+        if won:
+            assert (word in unsure) == (not won[0])
+            continue
+        shares = []
+        for span in over:
+            able = [b for b in ballots if span[2] in b.labels]
+            none = [b for b in able if all(other[1] <= span[0] or span[1] <= other[0] for other in b.spans)]
+            shares.append(len(none) - sum(span in b.spans for b in ballots) >= lead * len(able))
+        assert (word in unsure) == (not all(shares))
+    assert lead or not unsure & {word for span in clear for word in range(*span[:2])}
 
 
 def test_a_vote_told_out() -> None:
@@ -418,6 +438,40 @@ def test_the_filter_is_the_one_by_hand(warm: tuple[View, RawText], rule: Any, si
     assert told["mentions"] == begun if rule != "token" else told["mentions"] <= begun
 
 
+@pytest.mark.parametrize("silent", [0.0, 0.25])
+def test_a_vote_teaches_what_is_clear_in_it(warm: tuple[View, RawText], silent: float) -> None:
+    view, text = warm
+    kind = view.tagset.labels[0]
+
+    def voter(*spans: Span) -> Ballot:
+        return Ballot(spans, view.tagset.labels, lambda span: 1.0)
+
+    def votes(size: int, number: int) -> list[Ballot]:
+        first, last = (0, 1, kind), (size - 1, size, kind)
+        clear, contested, none = [voter(first)] * 4, [voter(first)] * 3 + [voter()], [voter()] * 4
+        return [clear, contested, none, [voter(first, last), *[voter(first)] * 3]][number % 4]
+
+    ballots = [votes(len(piece.offsets), number) for number, piece in enumerate(text.pieces)]
+    decided = [(elect(each), doubted(each, elect(each), 0.6)) for each in ballots]
+    accepted = filter_votes(view, text, decided, silent=silent)
+    names, spelt = view.tagset.names, view.encoding.table.names
+    expected = []
+    for number, (piece, words) in enumerate(zip(text.pieces, text.forms(view.encoding), strict=True)):
+        size = len(piece.offsets)
+        tags = ["O"] * size
+        if number % 4 != 2:
+            tags[0] = f"S-{kind}"
+        open_ = {1: [0], 3: [size - 1]}.get(number % 4, []) if size > 1 or number % 4 != 3 else []
+        weight = 1.0 if tags[0] != "O" and 0 not in open_ else silent
+        if weight:
+            expected.append((words, tags, open_, weight))
+    got = [
+        ([spelt[n] for n in i.forms], [names[tag] for tag in i.tags], [at for at, _ in i.open], i.weight)
+        for i in accepted.items
+    ]
+    assert got == expected and got
+
+
 def test_raw_text_is_parted_by_the_seed_and_a_tenth_is_held_out() -> None:
     documents = [Document(str(i), f"One fever {i}. Two more.\nThree.") for i in range(40)]
     text, held = part_raw(documents, limit=30, seed=1)
@@ -459,7 +513,7 @@ def fitted(task: Task, folder: Path, method: Muct = BASE, **changes: Any) -> tup
     return tagger, run
 
 
-AFTER_WARMUP = {"filter", "vote", "agreement", "silent", "rounds"}
+AFTER_WARMUP = {"filter", "vote", "teacher", "lead", "agreement", "silent", "rounds"}
 SWITCHES: dict[str, dict[str, Any]] = {
     "base": {"mmd": 1.0},
     "one head": {"heads": 1},
@@ -468,6 +522,7 @@ SWITCHES: dict[str, dict[str, Any]] = {
     "mean": {"vote": "mean"},
     "gate": {"gate": True},
     "token": {"agreement": "token"},
+    "teacher": {"teacher": "vote", "lead": 0.0},
     "silent": {"silent": 1.0},
     "no rounds": {"rounds": 0},
     "more rounds": {"rounds": 2},
@@ -490,6 +545,41 @@ def test_every_switch_changes_the_result(tmp_path: Path) -> None:
         assert any(found[name]), name
     for one, other in itertools.combinations(found, 2):
         assert found[one] != found[other], (one, other)
+
+
+def test_one_view_is_taught_by_its_vote_what_its_heads_agree_on_by_token(tmp_path: Path) -> None:
+    ends = []
+    for name, changes in (("token", {"agreement": "token"}), ("vote", {"teacher": "vote"})):
+        tagger, _ = fitted(unlabelled(1), tmp_path / name, **changes)
+        ends.append(tagger.readers[0].encoder.state_dict())
+    assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
+
+
+def test_views_learn_from_each_other_where_the_vote_teaches_and_count_as_far_as_they_are_believed(
+    tmp_path: Path,
+) -> None:
+    task = unlabelled(3)
+    longer = replace(BASE, training=replace(BRIEF, epochs=3, steps=25, rate=0.05), raw_limit=30, select="last")
+    found = {}
+    for name, changes in {
+        "view": {},
+        "vote": {"teacher": "vote"},
+        "credit": {"teacher": "vote", "vote": "credit"},
+    }.items():
+        tagger, run = fitted(task, tmp_path / name, longer, **changes)
+        found[name] = [tuple(d.entities) for d in tagger.tag(task.target.test, confidence=True)]
+        told = list(run.records("credit"))
+        assert any(found[name])
+        assert bool(told) == (name == "credit")
+    assert found["view"] != found["vote"] != found["credit"]
+    assert {r["corpus"] for r in told} == {source.name for source in task.sources}
+    assert all(0 < r["finds"] < 1 and 0 < r["errs"] < 1 for r in told)
+    bundle.save(tagger, tmp_path / "bundle")
+    again = bundle.load(tmp_path / "bundle")
+    assert [tuple(d.entities) for d in again.tag(task.target.test, confidence=True)] == found["credit"]
+    assert isinstance(again, VoteTagger) and again.credit == tagger.credit
+    with pytest.raises(ConfigError, match="takes three sources"):
+        fitted(unlabelled(2), tmp_path / "two", vote="credit")
 
 
 @pytest.mark.parametrize(("number", "rounds"), [(1, 1), (3, 0), (10, 0)])

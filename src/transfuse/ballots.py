@@ -14,7 +14,7 @@ from math import fsum
 
 from transfuse.tags import Span
 
-__all__ = ["Ballot", "Elected", "agreement", "elect"]
+__all__ = ["Ballot", "Elected", "agreement", "doubted", "elect"]
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,28 @@ def elect(ballots: Sequence[Ballot], *, scores: bool = True) -> list[Elected]:
         score = fsum(ballot.chance(span) for ballot in able) / len(able) if scores else None
         found.append(Elected(span, votes[span], max(0, lead) / len(able), score))
     return sorted(found, key=lambda elected: elected.span)
+
+
+def doubted(ballots: Sequence[Ballot], elected: Sequence[Elected], lead: float) -> set[int]:
+    """The words of a sentence on which the voters are not sure enough.
+
+    Args:
+        ballots: one a voter.
+        elected: what `elect` made of them.
+        lead: by how many votes, as a share of the voters, an elected mention has to lead its strongest alternative, and
+            nothing has to lead a mention that was not elected, for their words to be sure.
+    """
+    found: set[int] = set()
+    for one in elected:
+        if one.margin < lead:
+            found.update(range(*one.span[:2]))
+    votes = Counter(span for ballot in ballots for span in ballot.spans)
+    for span in votes.keys() - {one.span for one in elected}:
+        able = [ballot for ballot in ballots if span[2] in ballot.labels]
+        against = sum(not any(_overlap(span, other) for other in ballot.spans) for ballot in able)
+        if against - votes[span] < lead * len(able):
+            found.update(range(*span[:2]))
+    return found - {word for one in elected if one.margin >= lead for word in range(*one.span[:2])}
 
 
 def _overlap(one: Span, other: Span) -> bool:

@@ -7,7 +7,7 @@ trained one after another.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from transfuse import tags as tagging
 from transfuse.architecture import TagSet
+from transfuse.ballots import Elected
 from transfuse.neural import Sentence, batches
 from transfuse.nn.divergence import Kernel, mmd
 from transfuse.nn.domain import DomainHead, Gate
@@ -27,7 +28,18 @@ from transfuse.supervised import Domain, Encoding, Supervised, head_loss, new_en
 from transfuse.text import Corpus, Document, Entity, Task
 from transfuse.train import Training, fit
 
-__all__ = ["Accepted", "Alignment", "RawText", "View", "begin_view", "filter_raw", "losses", "part_raw", "train_view"]
+__all__ = [
+    "Accepted",
+    "Alignment",
+    "RawText",
+    "View",
+    "begin_view",
+    "filter_raw",
+    "filter_votes",
+    "losses",
+    "part_raw",
+    "train_view",
+]
 
 _HELD = 200
 """Raw sentences, about, that are held out to look at at most; a tenth of the documents where that is less."""
@@ -317,6 +329,41 @@ def filter_raw(
             if all((first, last, label) in reading.spans for reading in compared):
                 start, end = piece.offsets[first][0], piece.offsets[last - 1][1]
                 found[piece.document].append(Entity(start, end, label))
+    documents = [document.with_entities(entities) for document, entities in zip(text.documents, found, strict=True)]
+    counts = {"sentences": len(text.pieces), "agreed": agreed, "silent": empty, "accepted": len(items)}
+    return Accepted(items, documents, counts | {"mentions": sum(map(len, found))})
+
+
+def filter_votes(
+    view: View, text: RawText, votes: Iterable[tuple[Sequence[Elected], set[int]]], *, silent: float
+) -> Accepted:
+    """Pseudo-label raw sentences for a view as the voters of all views elect, beyond the paper.
+
+    Args:
+        view: that will learn them. What it does not look for is outside to it.
+        text: raw.
+        votes: on each sentence, who was elected and which words are doubted; these are left open.
+        silent: weight of a sentence in which no word is surely in a mention; at 0 it is dropped.
+    """
+    items: list[Sentence] = []
+    found: list[list[Entity]] = [[] for _ in text.documents]
+    agreed = empty = 0
+    names, every = view.tagset.names, tuple(range(len(view.tagset.names)))
+    forms = text.forms(view.encoding)
+    for piece, words, (elected, unsure) in zip(text.pieces, forms, votes, strict=True):
+        sure = [one.span for one in elected if unsure.isdisjoint(range(*one.span[:2]))]
+        agreed += not unsure
+        empty += not unsure and not sure
+        weight = 1.0 if sure else silent
+        if not weight:
+            continue
+        known = [one.span for one in elected if one.span[2] in view.tagset.labels]
+        row = [names.index(tag) for tag in tagging.encode(known, len(words), view.tagset.scheme)]
+        numbers = tuple(view.encoding.table.numbers(words))
+        items.append(Sentence(numbers, tuple(row), tuple((i, every) for i in sorted(unsure)), weight))
+        for first, last, label in sure:
+            start, end = piece.offsets[first][0], piece.offsets[last - 1][1]
+            found[piece.document].append(Entity(start, end, label))
     documents = [document.with_entities(entities) for document, entities in zip(text.documents, found, strict=True)]
     counts = {"sentences": len(text.pieces), "agreed": agreed, "silent": empty, "accepted": len(items)}
     return Accepted(items, documents, counts | {"mentions": sum(map(len, found))})

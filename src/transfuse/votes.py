@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,7 +12,8 @@ from torch import Tensor
 
 from transfuse import tags as tagging
 from transfuse.architecture import TagSet
-from transfuse.ballots import Ballot, elect
+from transfuse.ballots import Ballot, Elected, doubted, elect
+from transfuse.credit import Credit
 from transfuse.nn.crf import CRF
 from transfuse.nn.padding import inside
 from transfuse.reading import Piece, Reader, Reading, Window, chunks, pieces
@@ -20,9 +22,10 @@ from transfuse.text import BundleError, Document, Entity
 
 __all__ = ["Rule", "VoteTagger", "averaged", "best_spans"]
 
-Rule = Literal["majority", "mean"]
+Rule = Literal["majority", "mean", "credit"]
 """majority: relative majority on spans, see `transfuse.ballots.elect`; mean: the best legal path under the mean of all
-heads' tag probabilities, each tag's mean being over the heads that look for its label."""
+heads' tag probabilities, each tag's mean being over the heads that look for its label; credit: each voter counts as far
+as it is to be believed, see `transfuse.credit`."""
 
 _SMALLEST = 1e-12  # of a mean probability: its logarithm must be finite
 
@@ -35,6 +38,7 @@ class VoteTagger:
         labels: that may come out.
         kinds: of each reader's heads, in order, as `transfuse.architecture.Architecture.head` names them.
         rule: how they vote.
+        credit: of the readers, where that is the rule.
         chunk: words that are tagged together, at least one document.
         keep: forms whose encodings are kept, over all readers.
     """
@@ -48,10 +52,12 @@ class VoteTagger:
         *,
         kinds: Sequence[Sequence[str]],
         rule: Rule = "majority",
+        credit: Credit | None = None,
         chunk: int = 40_000,
         keep: int = 16_000,
     ) -> None:
         self.readers, self.rule, self.kinds = tuple(readers), rule, [tuple(names) for names in kinds]
+        self.credit = credit
         self._labels = tuple(labels)
         self.chunk, self.keep = chunk, keep
 
@@ -65,12 +71,12 @@ class VoteTagger:
 
         Args:
             documents: their entities are ignored.
-            confidence: give each entity its mean probability over the heads that look for its label, or under ``mean``
-                that of the mean.
+            confidence: give each entity its mean probability over the heads that look for its label, under ``mean``
+                that of the mean, and under ``credit`` that of its being a mention.
         """
         for some, read, readings in self._read(documents):
             found: list[list[Entity]] = [[] for _ in some]
-            voted = self._majority(readings, confidence) if self.rule == "majority" else _mean(readings, self._labels)
+            voted = _mean(readings, self._labels) if self.rule == "mean" else self._elected(readings, confidence)
             for piece, spans in zip(read, voted, strict=True):
                 for (first, last, label), score in spans:
                     start, end = piece.offsets[first][0], piece.offsets[last - 1][1]
@@ -87,7 +93,8 @@ class VoteTagger:
         """Write what each reader writes, its files' names numbered; what `load` needs beside them is returned."""
         parts = [reader.save(folder, prefix=f"{i}-") for i, reader in enumerate(self.readers, 1)]
         parts = [part | {"heads": names} for part, names in zip(parts, self.kinds, strict=True)]
-        return {"rule": self.rule, "outputs": self._labels, "readers": parts}
+        credit = {"credit": asdict(self.credit)} if self.credit else {}
+        return {"rule": self.rule, "outputs": self._labels, "readers": parts, **credit}
 
     @classmethod
     def load(cls, folder: Path, config: dict[str, Any]) -> VoteTagger:
@@ -95,13 +102,14 @@ class VoteTagger:
         try:
             kinds = [part["heads"] for part in config["readers"]]
             rule, labels = config["rule"], config["outputs"]
+            credit = Credit.from_dict(config["credit"]) if rule == "credit" else None
         except (KeyError, TypeError) as error:
             raise BundleError(f"{folder}: the parts of the bundle do not fit each other: {error}") from error
         readers = [
             Reader.load(folder, part, prefix=f"{i}-", kinds=part["heads"])
             for i, part in enumerate(config["readers"], 1)
         ]
-        return cls(readers, labels, kinds=kinds, rule=rule)
+        return cls(readers, labels, kinds=kinds, rule=rule, credit=credit)
 
     def _read(self, documents: Iterable[Document]) -> Iterator[tuple[list[Document], list[Piece], list[list[Reading]]]]:
         """Documents in groups, their sentences, and of each sentence what every head reads in it."""
@@ -121,10 +129,19 @@ class VoteTagger:
             found.append(Ballot([span for span in reading.spans if span[2] in labels], labels, reading.chance))
         return found
 
-    def _majority(self, sentences: Iterable[Sequence[Reading]], scores: bool) -> Iterator[list[Scored]]:
+    def decide(self, ballots: Sequence[Ballot], *, scores: bool = False) -> list[Elected]:
+        """The mentions of a sentence, by majority or, where voters have credit, by that."""
+        return self.credit.elect(ballots) if self.credit else elect(ballots, scores=scores)
+
+    def doubt(self, ballots: Sequence[Ballot], lead: float) -> set[int]:
+        """The words of a sentence on which the vote is not clear; see `transfuse.ballots.doubted`."""
+        if self.credit:
+            return self.credit.doubted(ballots, lead)
+        return doubted(ballots, elect(ballots, scores=False), lead)
+
+    def _elected(self, sentences: Iterable[Sequence[Reading]], scores: bool) -> Iterator[list[Scored]]:
         for readings in sentences:
-            elected = elect(self._ballots(readings), scores=scores)
-            yield [(one.span, one.score) for one in elected]
+            yield [(one.span, one.score) for one in self.decide(self._ballots(readings), scores=scores)]
 
 
 Scored = tuple[Span, float | None]

@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from transfuse.ballots import agreement, elect
+from transfuse.ballots import Ballot, agreement
+from transfuse.credit import Credit, estimate, observe
 from transfuse.neural import Sentence
 from transfuse.nn.divergence import Kernel
 from transfuse.nn.encoder import Encoder
@@ -21,7 +22,17 @@ from transfuse.sources import need_sources, record_exposure
 from transfuse.supervised import Supervised, dev_score
 from transfuse.text import ConfigError, Document, Tagger, Task
 from transfuse.train import Training
-from transfuse.views import Accepted, Alignment, RawText, View, begin_view, filter_raw, part_raw, train_view
+from transfuse.views import (
+    Accepted,
+    Alignment,
+    RawText,
+    View,
+    begin_view,
+    filter_raw,
+    filter_votes,
+    part_raw,
+    train_view,
+)
 from transfuse.votes import Rule, VoteTagger
 
 __all__ = ["Muct"]
@@ -38,6 +49,10 @@ class Muct(Supervised):
         heads: 2, a CRF (or what ``architecture.head`` says) and a token-wise network with one hidden layer; or 1, the
             paper's MUCT-SV, which accepts all of its own pseudo-labels.
         filter: False is the paper's MUCT-NC: every raw sentence joins, as the first head labels it.
+        teacher: who pseudo-labels: each ``view`` for itself, as in the paper; or the ``vote`` of all, so that what one
+            source teaches reaches the other views.
+        lead: by how many votes, as a share of the voters, a vote has to be clear for its words to be learned; the
+            others stay open.
         agreement: of the two heads, on the whole ``sentence``, or on the ``token``, the other words staying open.
         silent: weight of a pseudo-labelled sentence without a mention; at 0 it is dropped, so that nobody learns to
             say nothing.
@@ -46,7 +61,7 @@ class Muct(Supervised):
         raw_batch: raw sentences a step for the MMD.
         raw_limit: raw sentences that may be pseudo-labelled, about; 0 for all.
         gate: the paper's feature selection layer: a learned share of each unit is let through to the heads.
-        vote: see `transfuse.votes.Rule`.
+        vote: see `transfuse.votes.Rule`. ``credit``, which is not the paper's, takes three sources at least.
         select: the round that is kept: the best on ``dev``, where the target has a development split; or the one
             after which the voters agree best on held-out raw text, which is also the rule where there is no
             development split; or the ``last``.
@@ -59,6 +74,8 @@ class Muct(Supervised):
     round_training: Training = field(default_factory=lambda: Training(epochs=1, steps=100, rate=1e-3, select="last"))
     heads: Literal[1, 2] = 2
     filter: bool = True
+    teacher: Literal["view", "vote"] = "view"
+    lead: float = 1 / 3
     agreement: Literal["sentence", "token"] = "sentence"
     silent: float = 0.0
     mmd: float = 1.0
@@ -72,7 +89,7 @@ class Muct(Supervised):
 
     def __post_init__(self) -> None:
         check_ranges(self, rounds="[0, inf)", raw_limit="[0, inf)", raw_batch="[1, inf)", target_passes="[1, inf)")
-        check_ranges(self, mmd="[0, inf)", silent="[0, 1]")
+        check_ranges(self, mmd="[0, inf)", silent="[0, 1]", lead="[0, 1]")
         if self.heads == 2 and self.architecture.head == "mlp":
             raise ConfigError('architecture.head = "mlp" is what the second head is: the two have to differ')
 
@@ -89,13 +106,15 @@ class Muct(Supervised):
             raise ConfigError(
                 f"there is no raw text of {name}: set data.share below 1 or data.raw, or rounds and mmd to 0"
             )
+        if self.vote == "credit" and len(task.sources) < 3:
+            raise ConfigError('vote = "credit" takes three sources: of two that differ nobody can tell which one errs')
         text, held = part_raw(task.raw, limit=self.raw_limit, seed=run.seed)
         views = self._views(task, text, run)
-        course = _Course(self, task, views, held, run)
+        course = _Course(self, task, views, (text, held), run)
         pseudo: Sequence[Sequence[Sentence]] = [()] * len(views)
         for number in range(self.rounds + 1):
             if number:
-                pseudo = [course.filter(i, text, number) for i in range(len(views))]
+                pseudo = course.pseudo_label(number)
             for i, extra in enumerate(pseudo):
                 course.train(i, extra, number)
             course.look(number)
@@ -125,16 +144,22 @@ class Muct(Supervised):
 class _Course:
     """Where a run of `Muct` stands: its views, the weights of the best round, and what is told of each."""
 
-    def __init__(self, settings: Muct, task: Task, views: Sequence[View], held: RawText, run: Run) -> None:
-        self.settings, self.task, self.views, self.held, self.run = settings, task, views, held, run
+    def __init__(
+        self, settings: Muct, task: Task, views: Sequence[View], raw: tuple[RawText, RawText], run: Run
+    ) -> None:
+        self.settings, self.task, self.views, self.run = settings, task, views, run
+        self.text, self.held = raw
         self.stage = run.stage("target")
         self.rule = settings.select
         if self.rule == "dev" and not task.target.dev:
             self.rule = "agreement"
-        if self.rule == "agreement" and (not held.pieces or len(views) * settings.heads < 2):
+        if self.rule == "agreement" and (not self.held.pieces or len(views) * settings.heads < 2):
             self.rule = "last"
         self.best, self.best_round = -1.0, 0
         self.weights: list[dict[str, Tensor]] = []
+        self.credit: Credit | None = None
+        self.best_credit: Credit | None = None
+        self.votes: list[list[Ballot]] = []
         self.seconds = 0.0
         self.seen = [0] * len(views)
 
@@ -151,26 +176,34 @@ class _Course:
         size = len(view.items) + len(pseudo)
         self.seen[i] += round(summary["sentences"] * len(view.source.items) / size)
 
-    def filter(self, i: int, text: RawText, number: int) -> list[Sentence]:
-        """What a view pseudo-labels for a round, recorded with its precision where gold is known."""
+    def pseudo_label(self, number: int) -> list[list[Sentence]]:
+        """What each view learns of the raw text in a round, recorded with its precision where gold is known."""
         settings = self.settings
         began = time.process_time()
-        compared = settings.filter and settings.heads > 1
-        accepted = filter_raw(
-            self.views[i], text, agreement=settings.agreement if compared else "none", silent=settings.silent
-        )
-        told = dict(accepted.counts) | _precision(self.task, accepted)
-        stage = self.run.stage(self._stage_name(i, number))
-        stage.record("pseudo", corpus=self.views[i].source.corpus.name, round=number, **told)
+        tagger, lead = self._tagger(), settings.lead if settings.filter else 0.0
+        votes = [(tagger.decide(ballots), tagger.doubt(ballots, lead)) for ballots in self.votes]
+        found = []
+        for i, view in enumerate(self.views):
+            if settings.teacher == "vote":
+                accepted = filter_votes(view, self.text, votes, silent=settings.silent)
+            else:
+                compared = settings.filter and settings.heads > 1
+                agreement = settings.agreement if compared else "none"
+                accepted = filter_raw(view, self.text, agreement=agreement, silent=settings.silent)
+            told = dict(accepted.counts) | _precision(self.task, accepted)
+            stage = self.run.stage(self._stage_name(i, number))
+            stage.record("pseudo", corpus=view.source.corpus.name, round=number, **told)
+            found.append(accepted.items)
         self.seconds += time.process_time() - began
-        return accepted.items
+        return found
 
     def look(self, number: int) -> None:
         """Record how the voters stand after a round, and keep the weights if it is the one to keep so far."""
         began = time.process_time()
+        self._hear(number)
         tagger = self._tagger()
         one, other = tee(tagger.ballots(self.held.documents))
-        margins = [elected.margin for ballots in one for elected in elect(ballots, scores=False)]
+        margins = [elected.margin for ballots in one for elected in tagger.decide(ballots)]
         told: dict[str, Any] = {
             "mentions": len(margins),
             "margin": round(fmean(margins), 4) if margins else None,
@@ -179,7 +212,7 @@ class _Course:
         }
         value = {"dev": told["dev_f1"], "agreement": told["agreement"], "last": number}[self.rule]
         if not self.weights or value > self.best:
-            self.best, self.best_round = value, number
+            self.best, self.best_round, self.best_credit = value, number, self.credit
             self.weights = [
                 {name: value.detach().clone() for name, value in view.network.state_dict().items()}
                 for view in self.views
@@ -191,6 +224,7 @@ class _Course:
         """The vote of the best round."""
         for view, weights in zip(self.views, self.weights, strict=True):
             view.network.load_state_dict(weights)
+        self.credit = self.best_credit
         for i, view in enumerate(self.views):
             record_exposure(self.run.stage(f"source-{i + 1}-{view.source.corpus.name}"), view.source, self.seen[i])
         self.stage.record(
@@ -204,7 +238,21 @@ class _Course:
 
     def _tagger(self) -> VoteTagger:
         readers, kinds = [view.reader() for view in self.views], [view.kinds for view in self.views]
-        return VoteTagger(readers, self.task.target.labels, kinds=kinds, rule=self.settings.vote)
+        return VoteTagger(readers, self.task.target.labels, kinds=kinds, rule=self.settings.vote, credit=self.credit)
+
+    def _hear(self, number: int) -> None:
+        """The votes on the raw text as the views now stand, where anything depends on them, and what they are worth."""
+        settings = self.settings
+        if settings.vote != "credit" and settings.teacher == "view":
+            return
+        self.votes = list(self._tagger().ballots(self.text.documents))
+        if settings.vote != "credit":
+            return
+        sizes = [len(view.kinds) for view in self.views]
+        self.credit = estimate([seen for each in self.votes for seen in observe(each, sizes).values()], sizes)
+        for view, mention, other in zip(self.views, self.credit.mention, self.credit.other, strict=True):
+            told = {"finds": round(1 - mention[0], 4), "errs": round(1 - other[0], 4)}
+            self.stage.record("credit", round=number, corpus=view.source.corpus.name, **told)
 
 
 _RULES = {

@@ -111,7 +111,7 @@ def _giorgi_bader() -> Retrain:
 
 
 def _gan_wang() -> Retrain:
-    """Sections 3.1.3 and 3.1.4 (2026): résumés until their F1 is highest, then health records; a word is a character."""
+    """Sections 3.1.3 and 3.1.4 (2026): résumés until F1 is highest, then health records; a word is a character."""
     training = Training(epochs=50, steps=0, average=0.0, batch=32, rate=0.003, schedule="constant")
     encoder = BiLSTMEncoder(word_width=100, characters="none", dropout=0.5)
     return Retrain(
