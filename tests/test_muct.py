@@ -503,6 +503,20 @@ def test_labelled_target_sentences_are_one_more_corpus_of_every_view(tmp_path: P
     assert not any(item.open for item in view.items[len(without.items) :])
 
 
+def test_a_view_learns_a_share_of_the_other_sources(tmp_path: Path) -> None:
+    task = unlabelled(3)
+    sizes = {}
+    for share in (0.0, 0.5, 1.0):
+        method = replace(BASE, others=share, rounds=0, training=replace(BRIEF, epochs=1, steps=0))
+        _, run = fitted(task, tmp_path / str(share), method)
+        read = {r["corpus"]: r["sentences"] for r in run.records("read")}
+        passes = {r["corpus"]: r["sentences"] for r in run.records("exposure")}
+        sizes[share] = [passes[source.name] / read[source.name] for source in task.sources]
+    assert sizes[0.0] == [1.0] * 3
+    assert sizes[1.0] == pytest.approx([3.0] * 3, rel=0.02)
+    assert sizes[0.5] == pytest.approx([2.0] * 3, rel=0.05)
+
+
 # The method
 
 

@@ -119,7 +119,9 @@ class View:
         encoding: the extractor.
         heads: over one tag set; behind a gate they share, if there is one.
         kinds: of the heads, in order.
-        items: all that is labelled: the source's sentences, and those of the target as often as they count.
+        items: all that is labelled: the source's sentences, those of other sources, and those of the target as often
+            as they count.
+        counts: how many of them are of which source, by name.
         raw: the target's raw sentences; their tags mean nothing.
         gate: what lets units of the states through, or None.
     """
@@ -129,6 +131,7 @@ class View:
     heads: tuple[Head | DomainHead, ...]
     kinds: tuple[str, ...]
     items: Sequence[Sentence]
+    counts: Mapping[str, int]
     raw: Sequence[Sentence]
     gate: Gate | None = None
 
@@ -171,11 +174,12 @@ def begin_view(
     stage: Stage,
     gate: bool = False,
     passes: int = 1,
+    others: float = 0.0,
 ) -> View:
     """A fresh extractor over the words of a source, and of the target where it is labelled, with fresh heads.
 
-    The heads know the source's labels, and the target's where it has labelled documents: what a source does not
-    annotate cannot be learned from it.
+    The heads know the source's labels, those of other sources that are learned beside it, and the target's where it has
+    labelled documents: what a source does not annotate cannot be learned from it.
 
     Args:
         source: labelled.
@@ -187,10 +191,13 @@ def begin_view(
         stage: where it is recorded what was read.
         gate: put one between extractor and heads.
         passes: how often a labelled sentence of the target is learned for each time that one of the source is.
+        others: share of the other sources' sentences, drawn with the seed, that are learned beside.
     """
     target = task.target
-    encoding = new_encoding([source, target], settings, task=task, run=run)
-    tagset = encoding.tagset(tuple(dict.fromkeys((*source.labels, *(target.labels if target.train else ())))))
+    beside = [each for each in task.sources if each.name != source.name] if others else []
+    encoding = new_encoding([source, *beside, target], settings, task=task, run=run)
+    known = [source, *beside, *([target] if target.train else [])]
+    tagset = encoding.tagset(tuple(dict.fromkeys(label for corpus in known for label in corpus.labels)))
     encoder = encoding.encoder
     heads = [encoding.architecture.build_head(encoder.width, tagset, kind).to(encoder.device) for kind in kinds]
     gated = Gate(encoder.width).to(encoder.device) if gate else None
@@ -198,12 +205,18 @@ def begin_view(
     if gated is not None:
         fronts = tuple(DomainHead(head, gated) for head in heads)
     domain = read_domain(encoding, source, stage=stage, head=fronts[0], tagset=tagset)
-    items = list(domain.items)
+    parts = {source.name: list(domain.items)}
+    for each in beside:
+        found = list(read_domain(encoding, each, stage=stage, head=fronts[0], tagset=tagset).items)
+        random.Random(f"{stage.name}/{stage.seed}/{each.name}").shuffle(found)
+        parts[each.name] = found[: round(others * len(found))]
+    counts = {name: len(part) for name, part in parts.items()}
+    items = [item for part in parts.values() for item in part]
     if target.train:
         items += passes * list(read_domain(encoding, target, stage=stage, head=fronts[0], tagset=tagset).items)
     numbers = [tuple(encoding.table.numbers(forms)) for forms in raw.forms(encoding)]
     plain = [Sentence(row, (0,) * len(row)) for row in numbers]
-    return View(domain, encoding, fronts, tuple(kinds), items, plain, gated)
+    return View(domain, encoding, fronts, tuple(kinds), items, counts, plain, gated)
 
 
 @dataclass(frozen=True)

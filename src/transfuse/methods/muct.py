@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import tee
@@ -65,6 +66,8 @@ class Muct(Supervised):
         select: the round that is kept: the best on ``dev``, where the target has a development split; or the one
             after which the voters agree best on held-out raw text, which is also the rule where there is no
             development split; or the ``last``.
+        others: share of the other sources' sentences that a view learns beside its own; 0 in the paper. At 1 every view
+            has all labels, and the vote is one of extractors and heads that differ by what they were drawn towards.
         target_passes: how often a labelled sentence of the target, if there is one, is learned for each time that one
             of the source is.
     """
@@ -85,11 +88,12 @@ class Muct(Supervised):
     gate: bool = False
     vote: Rule = "majority"
     select: Literal["dev", "agreement", "last"] = "dev"
+    others: float = 0.0
     target_passes: int = 4
 
     def __post_init__(self) -> None:
         check_ranges(self, rounds="[0, inf)", raw_limit="[0, inf)", raw_batch="[1, inf)", target_passes="[1, inf)")
-        check_ranges(self, mmd="[0, inf)", silent="[0, 1]", lead="[0, 1]")
+        check_ranges(self, mmd="[0, inf)", silent="[0, 1]", lead="[0, 1]", others="[0, 1]")
         if self.heads == 2 and self.architecture.head == "mlp":
             raise ConfigError('architecture.head = "mlp" is what the second head is: the two have to differ')
 
@@ -133,6 +137,7 @@ class Muct(Supervised):
                 stage=run.stage(f"source-{number}-{source.name}"),
                 gate=self.gate,
                 passes=self.target_passes,
+                others=self.others,
             )
             encoder, first = view.encoding.encoder, (views or [view])[0].encoding.encoder
             if isinstance(encoder, Encoder) and isinstance(first, Encoder):
@@ -161,7 +166,7 @@ class _Course:
         self.best_credit: Credit | None = None
         self.votes: list[list[Ballot]] = []
         self.seconds = 0.0
-        self.seen = [0] * len(views)
+        self.seen = Counter[str]()
 
     def _stage_name(self, i: int, number: int) -> str:
         return f"source-{i + 1}-{self.views[i].source.corpus.name}-round-{number}"
@@ -174,7 +179,8 @@ class _Course:
         stage = self.run.stage(self._stage_name(i, number))
         summary = train_view(view, pseudo, training, alignment=alignment, stage=stage)
         size = len(view.items) + len(pseudo)
-        self.seen[i] += round(summary["sentences"] * len(view.source.items) / size)
+        for name, count in view.counts.items():
+            self.seen[name] += round(summary["sentences"] * count / size)
 
     def pseudo_label(self, number: int) -> list[list[Sentence]]:
         """What each view learns of the raw text in a round, recorded with its precision where gold is known."""
@@ -226,7 +232,8 @@ class _Course:
             view.network.load_state_dict(weights)
         self.credit = self.best_credit
         for i, view in enumerate(self.views):
-            record_exposure(self.run.stage(f"source-{i + 1}-{view.source.corpus.name}"), view.source, self.seen[i])
+            name = view.source.corpus.name
+            record_exposure(self.run.stage(f"source-{i + 1}-{name}"), view.source, self.seen[name])
         self.stage.record(
             "trained",
             corpus=self.task.target.name,
