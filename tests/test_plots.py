@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transfuse import plots
+from transfuse import fonts, plots
 from transfuse.plots import COLOURS, Point, Series
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -136,13 +136,13 @@ def test_a_lens_is_what_counting_points_gives():
 
 
 @pytest.fixture
-def fonts(monkeypatch):
+def no_chinese(monkeypatch):
     """The fonts of a machine that has no Chinese one of its own."""
     from matplotlib import font_manager
 
     bare = [font for font in font_manager.fontManager.ttflist if font.name.startswith("DejaVu")]
     monkeypatch.setattr(font_manager.fontManager, "ttflist", bare)
-    caches = (plots._fonts, plots._style, plots._tell_of_boxes, font_manager.fontManager._findfont_cached)
+    caches = (fonts.font_families, plots._style, fonts._tell_of_boxes, font_manager.fontManager._findfont_cached)
     for each in caches:
         each.cache_clear()
     yield font_manager
@@ -154,15 +154,15 @@ def chinese():
     return plots.bars(["疾病和诊断", "药物"], [("骨", "base", [1, 2]), ("crf", "c0", [3, 4])], title="T", y="F1")
 
 
-def test_chinese_is_drawn_in_the_font_of_the_package_where_the_machine_has_none(fonts):
+def test_chinese_is_drawn_in_the_font_of_the_package_where_the_machine_has_none(no_chinese):
     drawing = chinese()  # a box would be a warning, and so an error
-    assert plots._fonts()[:2] == ["DejaVu Sans", "Noto Sans CJK SC"]
+    assert fonts.font_families()[:2] == ["DejaVu Sans", "Noto Sans CJK SC"]
     assert "'Noto Sans CJK SC'" in drawing.svg
     assert drawing.svg.count("sans-serif")
     assert "疾病和诊断" in [e.text for e in ElementTree.fromstring(drawing.svg).iter(f"{SVG}text")]
 
 
-def test_without_a_chinese_font_boxes_are_told_once_and_in_one_line(fonts, monkeypatch):
+def test_without_a_chinese_font_boxes_are_told_once_and_in_one_line(no_chinese, monkeypatch):
     monkeypatch.setitem(sys.modules, "noto_cjk_sans_otc", None)
     with pytest.warns(
         UserWarning, match=r"no font .* PNG files show boxes: .*pip install \"transfuse\[cjk\]\""
@@ -175,5 +175,5 @@ def test_without_a_chinese_font_boxes_are_told_once_and_in_one_line(fonts, monke
 
 
 def test_chinese_groups_are_as_broad_as_they_look():
-    assert plots._breadth("ab") == 2
-    assert plots._breadth("疾病b，") == 7
+    assert fonts.breadth("ab") == 2
+    assert fonts.breadth("疾病b，") == 7

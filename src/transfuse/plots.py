@@ -9,8 +9,6 @@ from __future__ import annotations
 import io
 import math
 import re
-import unicodedata
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from transfuse.files import write_beside
+from transfuse.fonts import breadth, font_families, warn_of_boxes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -59,8 +58,6 @@ COLOURS = {
 MARKERS = "osD^vP"
 WIDTH = 7.6
 """Of a drawing, in inches of 100 pixels."""
-
-_CHINESE = ("Noto Sans CJK SC", "Source Han Sans SC", "WenQuanYi Zen Hei", "SimHei", "Noto Sans CJK JP")
 
 
 @dataclass(frozen=True)
@@ -291,15 +288,10 @@ def _bars(axes: Axes, groups: Sequence[str], rows: Sequence[tuple[str, str, Sequ
     for number, (name, colour, values) in enumerate(rows):
         places = [group + (number - (len(rows) - 1) / 2) * width for group in range(len(groups))]
         axes.bar(places, values, width=0.92 * width, color=COLOURS[colour], label=name)
-    steep = sum(map(_breadth, groups)) > letters
+    steep = sum(map(breadth, groups)) > letters
     axes.set_xticks(range(len(groups)), groups, rotation=30 if steep else 0, ha="right" if steep else "center")
     axes.grid(visible=False, axis="x")
     axes.tick_params(axis="x", length=0)
-
-
-def _breadth(text: str) -> int:
-    """In letters; a Chinese character is about as broad as two."""
-    return sum(1 + (unicodedata.east_asian_width(each) in "WF") for each in text)
 
 
 def radar(
@@ -412,7 +404,7 @@ def _rows(axes: Axes, names: Sequence[str]) -> None:
 def _legend(figure: Figure, axes: Axes) -> None:
     handles, labels = axes.get_legend_handles_labels()
     if len(labels) > 1:
-        columns = max(1, min(6, 110 // (8 + max(map(_breadth, labels)))))
+        columns = max(1, min(6, 110 // (8 + max(map(breadth, labels)))))
         figure.legend(handles, labels, loc="outside upper left", ncols=columns, frameon=False)
 
 
@@ -430,51 +422,12 @@ def _drawing(
 
         def done() -> Drawing:
             svg, png = io.StringIO(), io.BytesIO()
-            with _glyphs():
+            with warn_of_boxes():
                 figure.savefig(svg, format="svg", metadata={"Date": None, "Title": title})
                 figure.savefig(png, format="png", dpi=200)
             return Drawing(title, svg.getvalue(), png.getvalue())
 
         yield figure, axes, done
-
-
-@contextmanager
-def _glyphs() -> Iterator[None]:
-    """Tell once, in a line, that characters have no glyph: they are boxes in PNG files."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.filterwarnings("always", message="Glyph .* missing from font")
-        yield
-    lacking = [each for each in caught if "missing from font" in str(each.message)]
-    for each in caught:
-        if each not in lacking:
-            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
-    if lacking:
-        _tell_of_boxes()
-
-
-@cache
-def _tell_of_boxes() -> None:
-    warnings.warn(
-        "no font at hand has all characters of the figures' text, so that PNG files show boxes: for Chinese, "
-        'pip install "transfuse[cjk]"',
-        stacklevel=2,
-    )
-
-
-@cache
-def _fonts() -> list[str]:
-    """Families to draw with, each for what those before it lack: one of the system, or the one that `cjk` installs."""
-    from matplotlib.font_manager import fontManager, get_font_names
-
-    installed = set(get_font_names())
-    if not installed & set(_CHINESE):
-        try:
-            from noto_cjk_sans_otc import FONT_PATH
-        except ModuleNotFoundError:
-            return ["DejaVu Sans", "sans-serif"]
-        fontManager.addfont(FONT_PATH)
-        installed = set(get_font_names())
-    return ["DejaVu Sans", *(font for font in _CHINESE if font in installed), "sans-serif"]
 
 
 @cache
@@ -490,7 +443,7 @@ def _style() -> Any:
         "axes.spines.top": False,
         "axes.titlesize": 10,
         "figure.facecolor": COLOURS["card"],
-        "font.family": _fonts(),
+        "font.family": font_families(),
         "font.size": 9.5,
         "grid.color": COLOURS["line"],
         "grid.linewidth": 0.8,
