@@ -110,6 +110,8 @@ def test_every_method_of_a_row_sees_the_source_as_often(name: str) -> None:
     passes = {}
     for variant in comparison.variants:
         settings: Any = variant.settings
+        if variant.method == "muct":
+            passes[variant.name] = settings.training.epochs + settings.rounds * settings.round_training.epochs
         if not hasattr(settings, "source_epochs"):
             continue
         before = settings.source_training
@@ -118,9 +120,10 @@ def test_every_method_of_a_row_sees_the_source_as_often(name: str) -> None:
             assert before.steps == 0, "steps would go over a small source again"
             assert before.select == "last", "the source's best epoch would be another number of passes"
         passes[variant.name] = settings.source_epochs + (before.epochs if beforehand else 0)
+    if not any(task.sources for task in comparison.tasks):
+        return
     assert len(set(passes.values())) == 1, passes
-    pooled = next((v.settings for v in comparison.variants if v.method == "pooled"), None)
-    if pooled:
+    for pooled in (variant.settings for variant in comparison.variants if variant.method == "pooled"):
         training: Any = pooled.training  # type: ignore[attr-defined]
         assert (training.epochs, training.steps) == (next(iter(passes.values())), 0)
 

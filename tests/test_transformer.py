@@ -552,7 +552,7 @@ def test_recipes_say_which_encoder(made: dict[str, str]) -> None:
     assert make_recipe(whole.to_dict()) == whole
     assert whole.to_dict()["method"]["transfer"] == ["embedding", "layers", "projection", "crf"]
     for wrong, said in {
-        "hiden": r"unknown key method\.architecture\.encoder\.hiden; there are: dropout, frozen",
+        "hiden": r"unknown key method\.architecture\.encoder\.hiden; there are: checkpointing, dropout, frozen",
         "rates": r"did you mean method\.architecture\.encoder\.rate\?",
     }.items():
         with pytest.raises(ConfigError, match=said):
