@@ -482,6 +482,17 @@ def test_tag_finds_what_the_tagger_finds(call, run, here):
     assert [d.text for d in formats.read("whole.jsonl")] == [d.text for d in whole]
 
 
+def test_files_of_one_name_give_documents_different_ids(done, run, here):
+    for folder in ("one", "two"):
+        (here / folder).mkdir()
+        (here / folder / "notes.txt").write_text("Fever.\nNo asthma.\n")
+    done("tag", run, "one/notes.txt", "two/notes.txt", "gold.jsonl", "-o", "found.jsonl")
+    assert [d.id for d in formats.read("found.jsonl")][:5] == [
+        *("one/notes/1", "one/notes/2", "two/notes/1", "two/notes/2"),
+        GOLD[0].id,
+    ]
+
+
 def test_tag_gives_confidence_and_keeps_what_reaches_the_threshold(done, run):
     done("tag", run, "gold.jsonl", "-o", "all.jsonl", "--confidence")
     done("tag", run, "gold.jsonl", "-o", "some.jsonl", "--threshold", 0.9)

@@ -25,7 +25,10 @@ DATA = {"target": "demo-cardiology"}
         ({"data": DATA, "method": {"training": {"epochs": 0}}}, r"training\.epochs is at least 1, not 0"),
         ({"data": DATA, "method": {"architecture": {"head": "cfr"}}}, r"method\.architecture\.head: .*'crf', 's"),
         ({"data": DATA, "method": {"architecture": {"encoder": {"dropout": 1.5}}}}, r"encoder\.dropout lies in"),
-        ({"data": DATA, "method": {"name": "retrain", "preset": "x"}}, "has no preset 'x'; there are: gan-wang, giorgi-bader"),
+        (
+            {"data": DATA, "method": {"name": "retrain", "preset": "x"}},
+            "no preset 'x'; there are: gan-wang, giorgi-bader",
+        ),
         ({"data": DATA, "method": {"name": "retrain", "frozen": ["lstms"]}}, "no such layer group: lstms"),
         ({"data": DATA, "method": {"name": "crfsuite", "c1": -0.1}}, "c1 is at least 0, not -0.1"),
         ({"data": DATA, "method": {"name": "crfsuite", "iterations": 0}}, "iterations is at least 1, not 0"),

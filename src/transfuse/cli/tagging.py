@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,8 +72,9 @@ def tag(
         to_int8(tagger)
     losses, meter = Losses(), _Meter()
     options = {"confidence": True} if confidence or threshold is not None else {}
+    stems = _stems(inputs)
     with watching("tagging") as watch:
-        documents = meter.told((d for spec in inputs for d in _read(spec, from_format, losses)), watch)
+        documents = meter.told((d for spec in inputs for d in _read(spec, from_format, losses, stems[spec])), watch)
         found = tagger.tag(documents, **options)
         found = found if threshold is None else _above(found, threshold)
         formats.write(meter.counted(found), target_of(output), named, losses=losses)
@@ -81,18 +83,25 @@ def tag(
     note(str(meter))
 
 
-def _read(spec: str, format: str, losses: Any) -> Iterator[Document]:
+def _stems(inputs: Iterable[str]) -> dict[str, str]:
+    """What documents without an id are named after: files of one name by their whole path, others by their name."""
+    names = {spec: Path(spec.rpartition(":")[2].removesuffix(".gz")).with_suffix("") for spec in inputs}
+    times = Counter(path.name for path in names.values())
+    return {spec: path.as_posix().lstrip("/") if times[path.name] > 1 else "" for spec, path in names.items()}
+
+
+def _read(spec: str, format: str, losses: Any, stem: str) -> Iterator[Document]:
     """Plain text by the line, and anything else as `open_input` has it."""
     if format != "auto":
-        return open_input(spec, format, losses)
+        return open_input(spec, format, losses, stem=stem)
     if spec == "-" or Path(spec).is_file():
         from transfuse import formats
 
         plain = spec == "-" or Path(spec.lower().removesuffix(".gz")).suffix in {".txt", ".text"}
         if plain:
-            return open_input(spec, "txt", losses, per="line")
+            return open_input(spec, "txt", losses, per="line", stem=stem)
         formats.detect(spec)
-    return open_input(spec, "auto", losses)
+    return open_input(spec, "auto", losses, stem=stem)
 
 
 def _above(documents: Iterable[Document], threshold: float) -> Iterator[Document]:

@@ -179,6 +179,7 @@ def read(
     losses: Losses | None = None,
     encoding: str = "auto",
     errors: str = "strict",
+    stem: str = "",
     **given: Any,
 ) -> Iterator[Document]:
     """The documents of a file, a folder of files, or an open handle; streams.
@@ -189,6 +190,7 @@ def read(
         losses: collects what the format could not give as it stands.
         encoding: a codec, or ``auto``: by byte order mark, else UTF-8.
         errors: ``strict`` raises on broken bytes; ``replace`` puts U+FFFD there and counts the lines.
+        stem: what documents without an id are named after; the file's name without suffixes by default.
         **given: options of the format.
 
     Raises:
@@ -199,7 +201,8 @@ def read(
     name, given = _named(format, given)
     for key, value in (("encoding", encoding), ("errors", errors)):
         given.setdefault(key, value)
-    opened = Source(source, encoding=given.get("encoding", "auto"), errors=given.get("errors", "strict"), losses=losses)
+    encoding, errors = given.get("encoding", "auto"), given.get("errors", "strict")
+    opened = Source(source, encoding=encoding, errors=errors, losses=losses, stem=stem)
     name = _detect(opened) if name == "auto" else name
     _check(name, "read", given)
     own = {key: value for key, value in given.items() if key not in _COMMON}
