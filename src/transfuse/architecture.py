@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -107,7 +108,7 @@ class TagSet:
     labels: tuple[str, ...]
     scheme: str = "BIOES"
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """All tags, ``O`` first."""
         return tagging.tag_names(self.labels, self.scheme)

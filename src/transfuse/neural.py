@@ -18,7 +18,7 @@ from transfuse.nn.encoder import Batch
 from transfuse.nn.head import Head
 from transfuse.nn.padding import inside
 from transfuse.pieces import PieceTable
-from transfuse.reading import Reader, chunks, pieces
+from transfuse.reading import Reader, chunks, pieces, uncollected
 from transfuse.text import BundleError, Document, Entity
 from transfuse.vocabulary import places
 from transfuse.words import align, flatten, sentences, words
@@ -212,7 +212,8 @@ class NeuralTagger:
             outputs=config["outputs"],
         )
 
-    def _tag(self, documents: Sequence[Document], confidence: bool) -> Iterator[Document]:
+    @uncollected()
+    def _tag(self, documents: Sequence[Document], confidence: bool) -> list[Document]:
         found: list[list[Entity]] = [[] for _ in documents]
         read = pieces(documents)
         forms = self._reader.spell(documents, read)
@@ -222,5 +223,4 @@ class NeuralTagger:
                 if label in self._outputs:
                     score = reading.chance(span) if confidence else None
                     found[number].append(Entity(offsets[first][0], offsets[last - 1][1], label, score))
-        for document, entities in zip(documents, found, strict=True):
-            yield document.with_entities(entities)
+        return [document.with_entities(entities) for document, entities in zip(documents, found, strict=True)]

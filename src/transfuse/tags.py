@@ -231,6 +231,8 @@ def _mentions(parts: Sequence[_Tag]) -> Iterator[tuple[int, int, str, bool]]:
     """Start, end, label, and whether it begins and ends as the scheme wants it."""
     start, sound, before = 0, True, _OUT
     for place, tag in enumerate([*parts, _OUT]):
+        if tag is _OUT is before:
+            continue  # most words of most texts
         if not _continues(before, tag):
             if before.label:
                 yield start, place, before.label, sound and _closed(before)
