@@ -205,8 +205,9 @@ class Table:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """On the target; see `transfuse.data.build_task`."""
-        facts: dict[str, Any] = self.rows[0].first.data
+        """On the target at this share, which a ceiling has more of; see `transfuse.data.build_task`."""
+        rows = sorted(self.rows, key=lambda row: self.own_share(row) is not None)
+        facts: dict[str, Any] = rows[0].first.data
         return facts
 
     @property
