@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transfuse import bundle, methods
-from transfuse.architecture import Architecture, BiLSTMEncoder, TransformerEncoder, layer_of
+from transfuse.architecture import Architecture, BiLSTMEncoder, TransformerEncoder
 from transfuse.context import PARTS_OF_SPEECH, Context, Form, find_gazetteer
 from transfuse.gazetteer import Gazetteer, Matching
+from transfuse.layers import layer_of
 from transfuse.methods.target_only import TargetOnly
 from transfuse.neural import NeuralTagger
 from transfuse.run import Run

@@ -16,7 +16,8 @@ pytest.importorskip("transformers", reason="the extra 'transformers' is not inst
 
 from test_transformer import FAMILIES, brief, layers, loaded, make, moved, states, task
 from transfuse import bundle, cli
-from transfuse.architecture import Architecture, BiLSTMEncoder, Lora, TransformerEncoder, layer_of
+from transfuse.architecture import Architecture, BiLSTMEncoder, Lora, TransformerEncoder
+from transfuse.layers import layer_of
 from transfuse.lighter import to_int8
 from transfuse.methods.retrain import Retrain
 from transfuse.methods.target_only import TargetOnly

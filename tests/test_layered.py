@@ -24,8 +24,9 @@ from torch import Tensor, nn
 
 from transfuse import bundle, formats, methods
 from transfuse.analysis import set_analysis
-from transfuse.architecture import Architecture, BiLSTMEncoder, TransformerEncoder, layer_of, slices
+from transfuse.architecture import Architecture, BiLSTMEncoder, TransformerEncoder
 from transfuse.layered import End, averaged, begin_slice, sliced, train_again, train_shared, voting
+from transfuse.layers import layer_of, slices
 from transfuse.methods.joint import Joint
 from transfuse.methods.mtl_ls import MtlLs
 from transfuse.methods.mtl_xc import MtlXc

@@ -24,8 +24,9 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedTokenizerFast
 
 from transfuse import bundle, cli, encoders, methods
-from transfuse.architecture import Architecture, TransformerEncoder, layer_of
+from transfuse.architecture import Architecture, TransformerEncoder
 from transfuse.context import Form
+from transfuse.layers import layer_of
 from transfuse.methods.multitask_variational import MultitaskVariational
 from transfuse.methods.retrain import Retrain
 from transfuse.methods.target_only import TargetOnly

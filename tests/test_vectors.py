@@ -13,7 +13,7 @@ from transfuse.run import Run
 from transfuse.supervised import Supervised, new_encoding
 from transfuse.synthetic import department
 from transfuse.text import ConfigError, Corpus, DataError, Document, Task
-from transfuse.vectors import Vectors, WordVectors, read_vectors, train_vectors
+from transfuse.vectors import Vectors, WordVectors, folds_widths, read_vectors, train_vectors
 from transfuse.vocabulary import normalise
 
 GLOVE = "Fever 1 2 3\nfever 9 9 9\np53 4 5 6\n"
@@ -111,3 +111,10 @@ def test_unseen_words_keep_their_given_vectors(tmp_path: Path, vectors: WordVect
 def test_settings_that_contradict_themselves(settings: dict[str, str]) -> None:
     with pytest.raises(ConfigError):
         Vectors(**settings)  # type: ignore[arg-type]
+
+
+def test_widths_are_folded_unless_all_text_is_english() -> None:
+    assert not folds_widths(["en-text"], ["ncbi-disease"])
+    assert folds_widths(["en-text"], ["cehrner"])
+    assert folds_widths(["zh-medical-text"], [])
+    assert folds_widths([], ["notes.txt"])

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from transfuse import encoders
 from transfuse import tags as tagging
 from transfuse.context import Context, find_gazetteer
+from transfuse.layers import LAYERS, PIECE_LAYERS, layer_of, slices, within
 from transfuse.mirror import cache_folder
 from transfuse.mixed import MixedTable, MixedVocabulary
 from transfuse.nn.encoder import Encoder
@@ -29,8 +29,6 @@ from transfuse.text import ConfigError
 from transfuse.vocabulary import FormTable, Vocabulary
 
 __all__ = [
-    "LAYERS",
-    "PIECE_LAYERS",
     "AnyEncoder",
     "AnyTable",
     "AnyVocabulary",
@@ -39,61 +37,11 @@ __all__ = [
     "Lora",
     "TagSet",
     "TransformerEncoder",
-    "layer_of",
-    "slices",
-    "within",
 ]
 
 AnyEncoder = Encoder | Transformer
 AnyVocabulary = Vocabulary | Pieces | MixedVocabulary
 AnyTable = FormTable | PieceTable | MixedTable
-
-LAYERS = ("words", "characters", "features", "lstm", "projection", "crf")
-"""The layer groups of a tagger, by which transfer names what it carries over, freezes or starts afresh."""
-
-PIECE_LAYERS = ("embedding", "layers", "projection", "crf")
-"""Those of a tagger with a transformer; ``layers`` stands for all of ``layer.1`` (the lowest), ``layer.2`` and so on,
-and what belongs to no layer counts as ``embedding``."""
-
-_PREFIXES = {
-    "encoder.forms.correction": "words",
-    "encoder.forms.chars": "characters",
-    "encoder.forms.features": "features",
-    "encoder.forms.context": "features",
-    "encoder.lstm": "lstm",
-}
-
-_NUMBER = re.compile(r"\.layers?\.(\d+)\.")
-
-
-def layer_of(parameter: str) -> str:
-    """The layer group of a parameter, by its name in ``{"encoder": ..., "head": ...}``; there may be further heads."""
-    for prefix, layer in _PREFIXES.items():
-        if parameter.startswith(prefix):
-            return layer
-    if parameter.startswith(("encoder.model.", "encoder.transformer.model.")):
-        number = _NUMBER.search(parameter)
-        return f"layer.{int(number[1]) + 1}" if number else "embedding"
-    if parameter.startswith("encoder."):
-        raise ValueError(f"{parameter} belongs to no layer group")
-    return "crf" if ".crf." in parameter else "projection"
-
-
-def slices(encoder: AnyEncoder) -> tuple[str, ...]:
-    """The layer groups of an encoder from below, between which it can be cut; the first holds the table of words."""
-    found = {layer_of(f"encoder.{name}") for name, _ in encoder.named_parameters()}
-    return tuple(sorted(found, key=_height))
-
-
-def _height(layer: str) -> tuple[bool, int]:
-    if layer in LAYERS:
-        return True, LAYERS.index(layer)
-    return False, int(layer.removeprefix("layer.")) if layer.startswith("layer.") else 0
-
-
-def within(layer: str, groups: Iterable[str]) -> bool:
-    """Whether a layer group is among some, ``layers`` taken for what it stands for."""
-    return layer in groups or (layer.startswith("layer.") and "layers" in groups)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass, replace
 import torch
 from torch import nn
 
-from transfuse.architecture import Architecture, TransformerEncoder, slices
+from transfuse.architecture import Architecture, TransformerEncoder
+from transfuse.layers import slices
 from transfuse.nn.encoder import Encoder
 from transfuse.ranges import check_ranges
 from transfuse.reading import Reader

@@ -16,8 +16,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from transfuse.architecture import LAYERS
 from transfuse.files import write_beside
+from transfuse.layers import LAYERS
 from transfuse.mirror import cache_folder
 from transfuse.mixed import MixedVocabulary
 from transfuse.nn.encoder import Encoder

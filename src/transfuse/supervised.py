@@ -10,16 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from transfuse import score as scoring
-from transfuse.architecture import (
-    AnyEncoder,
-    AnyTable,
-    Architecture,
-    TagSet,
-    TransformerEncoder,
-    layer_of,
-    slices,
-    within,
-)
+from transfuse.architecture import AnyEncoder, AnyTable, Architecture, TagSet, TransformerEncoder
+from transfuse.layers import layer_of, slices, within
 from transfuse.losses import Losses
 from transfuse.mixed import MixedVocabulary
 from transfuse.neural import NeuralTagger, Sentence, batches, collate, read_sentences
@@ -393,7 +385,7 @@ def parameter_groups(
     """Parameters by layer group for the optimiser, without those of frozen groups.
 
     Args:
-        network: its names are those that `transfuse.architecture.layer_of` knows.
+        network: its names are those that `transfuse.layers.layer_of` knows.
         rate_of: factor on the learning rate of a layer group.
         frozen: layer groups that keep their weights.
     """

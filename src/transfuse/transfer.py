@@ -15,7 +15,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from transfuse.architecture import LAYERS
+from transfuse.layers import LAYERS
 from transfuse.neural import Sentence, batches
 from transfuse.nn.domain import DomainHead
 from transfuse.nn.encoder import Batch

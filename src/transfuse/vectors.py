@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _VERSION = 1
 """Part of every name in the cache; to be raised when words or their normal form change."""
 
-__all__ = ["Vectors", "WordVectors", "get_vectors", "read_vectors", "train_vectors"]
+__all__ = ["Vectors", "WordVectors", "folds_widths", "get_vectors", "read_vectors", "train_vectors"]
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ def train_vectors(
         settings: `Vectors`.
         cache: folder of vectors by the hash of text and settings.
         content: stands for the text where its hash is known before it is read.
-        fold: the widths of characters, which mean nothing in Chinese.
+        fold: take full-width and half-width forms of a character for the same; see `folds_widths`.
 
     Raises:
         ConfigError: no word is frequent enough.
@@ -209,39 +209,53 @@ def train_vectors(
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache) as folder:
         text = Path(folder) / "words.txt"
-        digest = hashlib.sha256()
-        count = 0
-        with text.open("w", encoding="utf-8") as file:
-            for line in _lines(documents, fold):
-                file.write(line)
-                digest.update(line.encode())
-                count += line.count(" ") + 1
-        path = place(content or digest.hexdigest())
+        digest, count = _write(documents, text, fold)
+        path = place(content or digest)
         if path.exists():
             return read_vectors(path)
         if not _frequent(text, settings.count):
             raise ConfigError(f"no word occurs {settings.count} times in {count} words: choose vectors.kind = none")
-        from gensim.models import Word2Vec
-
         began = time.process_time()
-        model = Word2Vec(
-            corpus_file=str(text),
-            vector_size=settings.width,
-            window=settings.window,
-            sg=1,
-            negative=settings.negative,
-            min_count=settings.count,
-            epochs=settings.epochs,
-            sample=settings.sample,
-            alpha=settings.rate,
-            seed=settings.seed,
-            workers=1,
-        )
-    origin = {**choice, "running_words": count, "sha256": digest.hexdigest()}
+        found, values = _skip_gram(text, settings)
+    origin = {**choice, "running_words": count, "sha256": digest}
     origin["cpu_seconds"] = round(time.process_time() - began, 1)
-    vectors = WordVectors(tuple(model.wv.index_to_key), model.wv.vectors.astype(np.float16), origin)
+    vectors = WordVectors(found, values.astype(np.float16), origin)
     vectors.save(path)
     return vectors
+
+
+def _write(documents: Iterable[Document], path: Path, fold: bool) -> tuple[str, int]:
+    """The documents' normalised words, a document a line; what is returned is their SHA-256 and their number."""
+    digest, count = hashlib.sha256(), 0
+    with path.open("w", encoding="utf-8") as file:
+        for document in documents:
+            found = [normalise(document.text[a:b], fold=fold) for a, b in words(document.text)]
+            if found:
+                line = " ".join(found) + "\n"
+                file.write(line)
+                digest.update(line.encode())
+                count += len(found)
+    return digest.hexdigest(), count
+
+
+def _skip_gram(text: Path, settings: Vectors) -> tuple[tuple[str, ...], np.ndarray[Any, Any]]:
+    """Words, and a row for each."""
+    from gensim.models import Word2Vec
+
+    model = Word2Vec(
+        corpus_file=str(text),
+        vector_size=settings.width,
+        window=settings.window,
+        sg=1,
+        negative=settings.negative,
+        min_count=settings.count,
+        epochs=settings.epochs,
+        sample=settings.sample,
+        alpha=settings.rate,
+        seed=settings.seed,
+        workers=1,
+    )
+    return tuple(model.wv.index_to_key), model.wv.vectors
 
 
 def _frequent(text: Path, count: int) -> bool:
@@ -253,13 +267,6 @@ def _frequent(text: Path, count: int) -> bool:
             if seen and seen.most_common(1)[0][1] >= count:
                 return True
     return False
-
-
-def _lines(documents: Iterable[Document], fold: bool) -> Iterator[str]:
-    for document in documents:
-        found = [normalise(document.text[a:b], fold=fold) for a, b in words(document.text)]
-        if found:
-            yield " ".join(found) + "\n"
 
 
 def get_vectors(settings: Vectors, task: Task, run: Run) -> WordVectors:
@@ -278,7 +285,10 @@ def get_vectors(settings: Vectors, task: Task, run: Run) -> WordVectors:
     else:
         from transfuse.mirror import cache_folder
 
-        fold = _languages(settings, task) != {"en"}
+        if settings.kind == "train":
+            fold = folds_widths(settings.text, settings.corpora)
+        else:
+            fold = {corpus.language for corpus in (task.target, *task.sources)} != {"en"}
         content = _content(settings, fold) if settings.kind == "train" else None
         cache = cache_folder() / "vectors"
         vectors = train_vectors(_texts(settings, task), settings, cache=cache, content=content, fold=fold)
@@ -286,14 +296,19 @@ def get_vectors(settings: Vectors, task: Task, run: Run) -> WordVectors:
     return vectors
 
 
-def _languages(settings: Vectors, task: Task) -> set[str]:
-    """Of all text that the vectors are trained on."""
-    if settings.kind == "task":
-        return {corpus.language for corpus in (task.target, *task.sources)}
+def folds_widths(text: Iterable[str], read: Iterable[str]) -> bool:
+    """Whether `train_vectors` should fold widths: unless all text is known to be English, where a full-width mark is a
+    character of its own and no way of typing.
+
+    Args:
+        text: registered raw collections, or paths.
+        read: registered corpora, or paths.
+    """
     from transfuse import corpora
 
-    found = {corpora.raw_info(name).language for name in settings.text}
-    return found | {corpora.info(name).language for name in settings.corpora}
+    raw, known = corpora.raw_names(), corpora.names()
+    found = {corpora.raw_info(name).language if name in raw else "" for name in text}
+    return found | {corpora.info(name).language if name in known else "" for name in read} != {"en"}
 
 
 def _content(settings: Vectors, fold: bool) -> str:

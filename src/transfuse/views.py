@@ -142,7 +142,7 @@ class View:
 
     @property
     def network(self) -> nn.ModuleDict:
-        """Extractor and heads under names that `transfuse.architecture.layer_of` knows."""
+        """Extractor and heads under names that `transfuse.layers.layer_of` knows."""
         heads = {f"head-{i}": head for i, head in enumerate(self.heads, 1)}
         return nn.ModuleDict({"encoder": self.encoding.encoder, **heads})
 

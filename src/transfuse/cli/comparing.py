@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from transfuse.cli.console import count, epilog, note, print_json, use_threads, watching
+from transfuse.cli.options import AsJSON, Device, Jobs, Output, Source
 from transfuse.cli.reporting import show_summary
 from transfuse.files import write_beside
 from transfuse.text import ConfigError, DataError
@@ -35,14 +36,12 @@ def register(app: typer.Typer) -> None:
 
 
 def compare(
-    output: Annotated[Path, typer.Option("--out", metavar="DIR", help="Runs, records and report go here.")],
+    output: Output,
     recipe: Annotated[
         str, typer.Argument(metavar="[RECIPE]", help="A comparison in a file, or a shipped one by its name.")
     ] = "",
     target: Annotated[list[str], typer.Option(metavar="CORPUS", help="What to learn; again for a task more.")] = [],  # noqa: B006
-    source: Annotated[
-        list[str], typer.Option(metavar="CORPUS", help="What to transfer from; again for more, in order.")
-    ] = [],  # noqa: B006
+    source: Source = [],  # noqa: B006
     methods: Annotated[str, typer.Option(metavar="A,B", help="Methods beside target-only and crfsuite; retrain.")] = "",
     shares: Annotated[
         str, typer.Option(metavar="A,B", help="Shares of the target's training documents that keep their labels; 1.")
@@ -52,12 +51,12 @@ def compare(
         list[str],
         typer.Option("--set", metavar="A.B=C", help="One setting: method.training.epochs=3 for all that have it."),
     ] = [],  # noqa: B006
-    jobs: Annotated[int, typer.Option(min=0, help="Processes, of one thread each; 0 only reports what is done.")] = 1,
-    device: Annotated[str, typer.Option(help="Where torch computes: cpu, cuda, cuda:1.")] = "cpu",
+    jobs: Jobs = 1,
+    device: Device = "cpu",
     bundles: Annotated[
         bool, typer.Option(help="Keep each run's tagger; without them a run takes little space.")
     ] = True,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJSON = False,
 ) -> None:
     """Compare methods: every run in a folder of its own, and a report with tests, verdicts and figures.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from transfuse.cli.console import count, epilog, note, out, print_json, say, show_table, watching
+from transfuse.cli.options import AsJSON
 
 if TYPE_CHECKING:
     from transfuse.losses import Losses
@@ -18,8 +19,6 @@ __all__ = ["check", "get", "info", "list_corpora", "register"]
 group = typer.Typer(
     no_args_is_help=True, rich_markup_mode="rich", help="The published corpora, and any corpus of yours."
 )
-
-AsJSON = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def register(app: typer.Typer) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from transfuse.cli.console import epilog, note, print_json, use_threads
+from transfuse.cli.options import AsJSON
 from transfuse.cli.reporting import show_summary
 from transfuse.text import ConfigError
 
@@ -37,7 +38,7 @@ def demo(
     ] = 0.1,
     seed: Annotated[int, typer.Option(min=0, help="Decides every draw.")] = 0,
     language: Annotated[Literal["en", "zh", "both"], typer.Option(help="Of the notes.")] = "both",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJSON = False,
 ) -> None:
     """See transfer at work: generated notes of two departments, three methods, a table and a report.
 

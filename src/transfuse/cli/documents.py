@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 import typer
 
 from transfuse.cli.console import count, epilog, note, percent, print_json, show_table
+from transfuse.cli.options import AsJSON
 from transfuse.text import ConfigError, DataError, Document
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ def score(
     bootstrap: Annotated[int, typer.Option(min=1, metavar="N", help="Resamples for intervals and tests.")] = 2000,
     seed: Annotated[int, typer.Option(help="Decides the resamples.")] = 0,
     tokens: Annotated[bool, typer.Option("--tokens", help="Score words by tag class, too: B, I and O.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJSON = False,
 ) -> None:
     """Score a prediction, in all kinds side by side, with 95 % bootstrap intervals over documents.
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
 
 import typer
 
 from transfuse.cli.console import epilog, print_json, say, show_table
+from transfuse.cli.options import AsJSON
 
 __all__ = ["encoders", "register"]
 
@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
     )(encoders)
 
 
-def encoders(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+def encoders(as_json: AsJSON = False) -> None:
     """List pre-trained encoders: those on this machine first, then those that the hub has; no network is touched."""
     from transfuse.encoders import at_hand
 

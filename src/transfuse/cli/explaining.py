@@ -11,6 +11,7 @@ import typer
 
 from transfuse.cli.console import count, epilog, note, print_json, say, use_threads, watching
 from transfuse.cli.documents import open_input
+from transfuse.cli.options import Threads
 from transfuse.text import ConfigError, Document, Entity
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def explain(
     seed: Annotated[int, typer.Option(help="Decides which words these lack.")] = 0,
     output: Annotated[str, typer.Option("-o", "--out", metavar="FILE.html", help="Write a page.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print all as JSON.")] = False,
-    threads: Annotated[int, typer.Option(min=1, help="Threads that torch uses.")] = 1,
+    threads: Threads = 1,
 ) -> None:
     """Say what each word adds to the log-odds of a span, and check that it adds up.
 

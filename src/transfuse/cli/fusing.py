@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from transfuse.cli.console import count, epilog, note, percent, print_json, say, show_table, use_threads, watching
+from transfuse.cli.options import Threads
 from transfuse.text import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ OUT = Annotated[Path, typer.Option("-o", "--out", metavar="B", help="The bundle;
 LABELS = Annotated[
     Path | None, typer.Option(metavar="MAP.toml", help="Label map for the documents; else common names.")
 ]
-THREADS = Annotated[int, typer.Option(min=1, help="Threads that torch uses.")]
 AS_JSON = Annotated[bool, typer.Option("--json", help="Print what was measured as JSON.")]
 
 
@@ -69,7 +69,7 @@ def fuse(
     ] = "",
     add: Annotated[str, typer.Option(metavar="NAMES", help="Add names of this list where nothing was found.")] = "",
     labels: LABELS = None,
-    threads: THREADS = 1,
+    threads: Threads = 1,
     as_json: AS_JSON = False,
 ) -> None:
     """Unite taggers into one, and say whether that helps.
@@ -115,7 +115,7 @@ def calibrate(
         Path | None, typer.Option(metavar="NAME", help="Draw the reliability into NAME.svg and NAME.png.")
     ] = None,
     labels: LABELS = None,
-    threads: THREADS = 1,
+    threads: Threads = 1,
     as_json: AS_JSON = False,
 ) -> None:
     """Make confidences believable, and set thresholds on them.

@@ -19,6 +19,7 @@ from transfuse.cli.console import (
     use_threads,
     watching,
 )
+from transfuse.cli.options import AsJSON, Device, Text, Threads, TrainingText
 
 __all__ = ["pretrain", "register"]
 
@@ -36,12 +37,8 @@ def register(app: typer.Typer) -> None:
 
 def pretrain(
     encoder: Annotated[str, typer.Argument(metavar="ENCODER", help="A name, see encoders, or a folder.")],
-    text: Annotated[
-        list[str], typer.Option(metavar="TEXT", help="A registered collection, a path, or format:path.")
-    ] = [],  # noqa: B006
-    corpus: Annotated[
-        list[str], typer.Option(metavar="CORPUS", help="Read the training texts of this corpus too.")
-    ] = [],  # noqa: B006
+    text: Text = [],  # noqa: B006
+    corpus: TrainingText = [],  # noqa: B006
     apart: Annotated[
         list[str],
         typer.Option(metavar="TARGET", help="Leave out documents that this corpus' dev or test split holds; again."),
@@ -57,9 +54,9 @@ def pretrain(
     output: Annotated[
         Path | None, typer.Option("--out", metavar="RUN", help="Run folder; runs/<hash of the settings>.")
     ] = None,
-    device: Annotated[str, typer.Option(help="Where torch computes: cpu, cuda, cuda:1.")] = "cpu",
-    threads: Annotated[int, typer.Option(min=1, help="Threads that torch uses.")] = 1,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    device: Device = "cpu",
+    threads: Threads = 1,
+    as_json: AsJSON = False,
 ) -> None:
     """Let a pre-trained encoder read text of your field: hide words, and have it tell them.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from transfuse.cli.console import epilog, note, print_json, say, show_table
+from transfuse.cli.options import AsJSON
 
 if TYPE_CHECKING:
     from transfuse.grids import Grid
@@ -27,7 +28,7 @@ def report(
         Path | None, typer.Option("--out", metavar="DIR", help="Where the report goes; the first folder.")
     ] = None,
     title: Annotated[str, typer.Option(help="Of the report.")] = "Finished runs",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJSON = False,
 ) -> None:
     """Compare finished runs: means over seeds, intervals, tests against target-only, and a page to read.
 

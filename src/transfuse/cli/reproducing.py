@@ -10,6 +10,7 @@ import typer
 
 from transfuse.cli.comparing import name_of, watching_cells
 from transfuse.cli.console import count, epilog, note, print_json, say, show_table, use_threads
+from transfuse.cli.options import AsJSON, Device, Jobs
 
 if TYPE_CHECKING:
     from transfuse.cells import Event, Failure
@@ -43,10 +44,10 @@ def reproduce(
     only: Annotated[
         list[str], typer.Option(metavar="KEY=A,B", help="Run these only: task, method, share or seed; again for more.")
     ] = [],  # noqa: B006
-    jobs: Annotated[int, typer.Option(min=0, help="Processes, of one thread each; 0 only prints what is done.")] = 1,
-    device: Annotated[str, typer.Option(help="Where torch computes: cpu, cuda, cuda:1.")] = "cpu",
+    jobs: Jobs = 1,
+    device: Device = "cpu",
     keep: Annotated[bool, typer.Option("--keep", help="Keep run folders with their taggers.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJSON = False,
 ) -> None:
     """Run what is not done yet of a shipped comparison, and print ours beside the published numbers.
 

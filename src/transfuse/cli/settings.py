@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from transfuse.cli.console import epilog, print_json, say, show_table
+from transfuse.cli.options import AsJSON
 
 __all__ = ["methods", "register"]
 
@@ -23,7 +24,7 @@ def register(app: typer.Typer) -> None:
 
 def methods(
     name: Annotated[str, typer.Argument(metavar="[NAME]", help="Show all settings of this one.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJSON = False,
 ) -> None:
     """List the methods with their presets; with a name, all settings and their defaults."""
     from transfuse import methods as registry

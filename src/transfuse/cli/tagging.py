@@ -13,6 +13,7 @@ import typer
 
 from transfuse.cli.console import count, epilog, note, use_threads, watching
 from transfuse.cli.documents import FROM, guard_inputs, open_input, output_format, target_of
+from transfuse.cli.options import Threads
 from transfuse.text import DataError, Document
 
 __all__ = ["register", "tag"]
@@ -47,7 +48,7 @@ def tag(
     int8: Annotated[
         bool, typer.Option("--int8", help="Let a transformer compute in 8-bit integers: faster, a little less exact.")
     ] = False,
-    threads: Annotated[int, typer.Option(min=1, help="Threads that torch uses.")] = 1,
+    threads: Threads = 1,
 ) -> None:
     """Find entities in text of any size, in memory that does not grow with it.
 

@@ -21,6 +21,7 @@ from transfuse.cli.console import (
     use_threads,
     watching,
 )
+from transfuse.cli.options import AsJSON, Device, Source, Text, Threads, TrainingText
 from transfuse.text import ConfigError, DataError, Document
 
 if TYPE_CHECKING:
@@ -28,13 +29,10 @@ if TYPE_CHECKING:
 
 __all__ = ["perform", "register", "run", "train", "train_vectors"]
 
-AsJSON = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Changes = Annotated[
     list[str],
     typer.Option("--set", metavar="A.B=C", help="Change one setting of the recipe, as method.training.epochs=3."),
 ]
-Device = Annotated[str, typer.Option(help="Where torch computes: cpu, cuda, cuda:1.")]
-Threads = Annotated[int, typer.Option(min=1, help="Threads that torch uses.")]
 
 vectors_group = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", help="Word vectors.")
 
@@ -61,9 +59,7 @@ def train(
     target: Annotated[
         str, typer.Option(metavar="CORPUS", help="What to learn: a registered name, a path, or format:path.")
     ],
-    source: Annotated[
-        list[str], typer.Option(metavar="CORPUS", help="What to transfer from; again for more, in order.")
-    ] = [],  # noqa: B006
+    source: Source = [],  # noqa: B006
     method: Annotated[
         str, typer.Option(help="See transfuse methods; retrain if there is a source, else target-only.")
     ] = "",
@@ -198,12 +194,8 @@ def _show_scores(scores: dict[str, Any], title: str) -> None:
 )
 def train_vectors(
     output: Annotated[Path, typer.Argument(metavar="OUT", help=".safetensors (ours), .bin or .txt (word2vec).")],
-    text: Annotated[
-        list[str], typer.Option(metavar="TEXT", help="A registered collection, a path, or format:path.")
-    ] = [],  # noqa: B006
-    corpus: Annotated[
-        list[str], typer.Option(metavar="CORPUS", help="Read the training texts of this corpus too.")
-    ] = [],  # noqa: B006
+    text: Text = [],  # noqa: B006
+    corpus: TrainingText = [],  # noqa: B006
     width: Annotated[int, typer.Option(min=1, help="Columns.")] = 100,
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the text.")] = 1,
     window: Annotated[int, typer.Option(min=1, help="Words to either side that a word predicts.")] = 5,
@@ -230,7 +222,8 @@ def train_vectors(
     )
     with watching("reading") as watch:
         documents = _told(_texts(text, corpus), watch)
-        found = vectors.train_vectors(documents, settings, cache=cache_folder() / "vectors")
+        fold = vectors.folds_widths(text, corpus)
+        found = vectors.train_vectors(documents, settings, cache=cache_folder() / "vectors", fold=fold)
     found.save(output)
     took = duration(found.origin.get("cpu_seconds", 0.0))
     words = f"{count(len(found.words), 'word')} from {found.origin.get('running_words', 0):,} running words"

@@ -10,6 +10,7 @@ import typer
 from transfuse.cli.comparing import watching_cells
 from transfuse.cli.console import check_device, count, epilog, note, percent, print_json, say, show_table, use_threads
 from transfuse.cli.console import watching as watching_one
+from transfuse.cli.options import AsJSON, Device, Jobs, Output, Source
 from transfuse.text import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -35,12 +36,12 @@ def register(app: typer.Typer) -> None:
 
 
 def cross_validate(
-    output: Annotated[Path, typer.Option("--out", metavar="DIR", help="Runs, records and report go here.")],
+    output: Output,
     recipe: Annotated[
         str, typer.Argument(metavar="[RECIPE]", help="A run's recipe in a file, or a shipped one by its name.")
     ] = "",
     target: Annotated[str, typer.Option(metavar="CORPUS", help="What to learn, and to divide.")] = "",
-    source: Annotated[list[str], typer.Option(metavar="CORPUS", help="What to transfer from; again for more.")] = [],  # noqa: B006
+    source: Source = [],  # noqa: B006
     method: Annotated[
         str, typer.Option(help="See transfuse methods; retrain if there is a source, else target-only.")
     ] = "",
@@ -52,10 +53,10 @@ def cross_validate(
     changes: Annotated[
         list[str], typer.Option("--set", metavar="A.B=C", help="Change one setting of the recipe, as run.seed=1.")
     ] = [],  # noqa: B006
-    jobs: Annotated[int, typer.Option(min=0, help="Processes, of one thread each; 0 only reports what is done.")] = 1,
-    device: Annotated[str, typer.Option(help="Where torch computes: cpu, cuda, cuda:1.")] = "cpu",
+    jobs: Jobs = 1,
+    device: Device = "cpu",
     bundles: Annotated[bool, typer.Option(help="Keep each fold's tagger.")] = True,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJSON = False,
 ) -> None:
     """Train and score a method on each fold of a corpus: every document is held out once, labels are spread evenly.
 

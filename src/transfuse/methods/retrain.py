@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from transfuse import encoders
-from transfuse.architecture import LAYERS, Architecture, BiLSTMEncoder, TransformerEncoder, layer_of, within
+from transfuse.architecture import Architecture, BiLSTMEncoder, TransformerEncoder
+from transfuse.layers import LAYERS, layer_of, within
 from transfuse.ranges import check_ranges
 from transfuse.run import Run
 from transfuse.text import ConfigError, Tagger, Task
