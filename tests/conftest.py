@@ -29,6 +29,24 @@ def one_thread() -> None:
         torch.set_num_threads(1)
 
 
+FAMILIES = ("bert", "electra", "mpnet", "roberta", "modernbert", "deberta-v2", "xlnet")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """A folder with a tiny random transformer of each family."""
+    from tiny import make
+
+    return {family: make(tmp_path_factory.mktemp(family), family) for family in FAMILIES}
+
+
+@pytest.fixture(params=FAMILIES)
+def family(request: pytest.FixtureRequest) -> str:
+    """Each family's name."""
+    name: str = request.param
+    return name
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip the tests on real corpora where there are none."""
     if not HAS_MIRROR:

@@ -180,7 +180,7 @@ def network(method: TargetOnly, task: Task, folder: Path) -> dict[str, torch.Ten
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
     pytest.importorskip("transformers", reason="the extra 'transformers' is not installed")
-    from test_transformer import make
+    from tiny import make
 
     return make(tmp_path_factory.mktemp("bert"), "bert")
 

@@ -14,7 +14,7 @@ import torch
 
 pytest.importorskip("transformers", reason="the extra 'transformers' is not installed")
 
-from test_transformer import FAMILIES, brief, layers, loaded, make, moved, states, task
+from tiny import brief, layers, loaded, moved, states, task
 from transfuse import bundle, cli
 from transfuse.architecture import Architecture, BiLSTMEncoder, Lora, TransformerEncoder
 from transfuse.layers import layer_of
@@ -32,11 +32,6 @@ from transfuse.vectors import Vectors
 from transfuse.votes import VoteTagger
 
 needs_peft = pytest.mark.skipif(find_spec("peft") is None, reason="the extra 'lora' is not installed")
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    return {family: make(tmp_path_factory.mktemp(family), family) for family in FAMILIES}
 
 
 @pytest.fixture(params=["bert", "xlnet", "modernbert"])

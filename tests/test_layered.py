@@ -64,7 +64,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
 @pytest.fixture(scope="session")
 def bert(tmp_path_factory: pytest.TempPathFactory) -> Architecture:
     pytest.importorskip("transformers", reason="the extra 'transformers' is not installed")
-    from test_transformer import make
+    from tiny import make
 
     name = make(tmp_path_factory.mktemp("bert"), "bert")
     return Architecture(TransformerEncoder(name=name, rate=RATE, dropout=0.1))

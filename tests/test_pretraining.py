@@ -24,7 +24,7 @@ pytest.importorskip("transformers", reason="the extra 'transformers' is not inst
 
 from safetensors.torch import load_file
 
-from test_transformer import FAMILIES, brief, loaded, make, states, task
+from tiny import FAMILIES, brief, loaded, make, states, task
 from transfuse import bundle, cli, encoders, formats, pretraining
 from transfuse.architecture import TransformerEncoder
 from transfuse.data import resolve_target
@@ -51,17 +51,6 @@ def texts(number: int, seed: int = 0) -> list[Document]:
         start = draw.randrange(len(WORDS))
         found.append(Document(str(i), " ".join(WORDS[(start + j) % len(WORDS)] for j in range(12 + i % 7))))
     return list({document.text: document for document in found}.values())
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    return {family: make(tmp_path_factory.mktemp(family), family) for family in FAMILIES}
-
-
-@pytest.fixture(params=FAMILIES)
-def family(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    return name
 
 
 @pytest.fixture
