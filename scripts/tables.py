@@ -14,6 +14,7 @@ from pathlib import Path
 from transfuse import corpora, formats, methods
 from transfuse.printed import means_grid, means_title, rows_grid
 from transfuse.reproduce import find_reproductions, read_reproduction
+from transfuse.rounds import Round, rounds_grid
 
 ROOT = Path(__file__).parent.parent
 PAGES = (
@@ -85,6 +86,9 @@ def results(name: str) -> str:
     for each in figures["tables"]:
         of = f"{100 * each['share']:g} % of the target, {each['labelled']:,} labelled documents"
         parts += [f"**{each['task']}** ({of}):", table(*rows_grid(each["rows"]))]
+        if told := each.get("rounds"):
+            rounds = {name: [Round(**one) for one in rows if one["number"]] for name, rows in told.items()}
+            parts += ["Rounds of pseudo-labelling:", table(*rounds_grid(rounds))]
     return "\n\n".join(parts)
 
 

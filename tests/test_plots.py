@@ -45,6 +45,12 @@ DRAWINGS = {
         title="T",
         y="F1",
     ),
+    "curve panels": lambda: plots.curve_panels(
+        [(f"p{i}", [line("a", "base", (50, 60, 80)), line("b", "c0", (i, 66, 81))]) for i in range(3)],
+        title="T",
+        x="round",
+        ticks=[(5, "5"), (10, "10"), (100, "100")],
+    ),
     "venn": lambda: plots.venn(
         [("tp", (1, 2, 3)), ("none", (0, 0, 0)), ("apart", (5, 0, 5))], rows=[("a", "base"), ("b", "c0")], title="T"
     ),

@@ -292,12 +292,9 @@ def _serve(connection: Connection, work: _Work) -> None:
 
     torch.set_num_threads(1)
     warnings.showwarning = lambda message, *_, **__: connection.send(("warns", str(message), 0.0))
-    with connection:
+    with connection, suppress(EOFError, ConnectionError):
         while True:
-            try:
-                recipe = connection.recv()
-            except EOFError:
-                return
+            recipe = connection.recv()
             connection.send(_outcome(recipe, work, _Teller(connection)))
 
 

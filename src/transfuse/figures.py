@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from transfuse import plots
 from transfuse.examples import Evidence
 from transfuse.plots import Drawing, Point, Series
+from transfuse.rounds import Round
 from transfuse.tables import Row, Summary, Table
 
 __all__ = ["Illustration", "across_shares", "of_sweeps", "of_table", "slug"]
@@ -137,7 +138,7 @@ def _sweep(summary: Summary, path: str, share: float, tasks: dict[str, list[Row]
 
 
 def of_table(summary: Summary, table: Table, evidence: Evidence | None) -> list[Illustration]:
-    """Intervals, F1 with precision and recall, seen and unseen mentions, errors by kind, and two systems' overlap."""
+    """Intervals, F1 with precision and recall, mentions, errors, sets, rounds, and two systems' overlap."""
     rows = [row for row in table.rows if not row.swept] or list(table.rows)
     colours = _colours((row.name for row in rows), summary.baseline)
     few = _few(rows, summary.baseline)
@@ -150,6 +151,8 @@ def of_table(summary: Summary, table: Table, evidence: Evidence | None) -> list[
     found += [_mentions(few, colours, place, at), _errors(few, place, at)]
     if counted := [row for row in few if row.sets()]:
         found.append(_sets(counted, colours, place, at))
+    if labelled := [row for row in rows if row.rounds()]:
+        found.append(_rounds(labelled, colours, place, at))
     if evidence:
         found.append(_venn(evidence, colours, place, at))
     return found
@@ -255,6 +258,34 @@ def _sets(rows: Sequence[Row], colours: dict[str, str], place: str, at: str) -> 
         "new mentions found, the centre for known ones missed and wrong ones. Too many: more predicted than in gold."
     )
     return Illustration(f"{place}-sets", caption, drawing)
+
+
+_TOLD: dict[str, Callable[[Round], float | None]] = {
+    "accepted, % of raw sentences": lambda one: one.taken,
+    "precision of pseudo-labels, %": lambda one: one.precision,
+    "agreement of the voters, %": lambda one: one.agreement,
+    "margin of the vote, %": lambda one: one.margin,
+}
+
+
+def _rounds(rows: Sequence[Row], colours: dict[str, str], place: str, at: str) -> Illustration:
+    panels = []
+    for name, tell in _TOLD.items():
+        series = []
+        for row in rows:
+            told = [(one.number, 100 * value) for one in row.rounds() if (value := tell(one)) is not None]
+            points = tuple(Point(number, value, value, value) for number, value in told)
+            series.append(Series(row.name, colours[row.name], points))
+        if any(one.points for one in series):
+            panels.append((name, series))
+    last = max(row.rounds()[-1].number for row in rows)
+    ticks = [(float(number), str(number)) for number in range(last + 1)]
+    drawing = plots.curve_panels(panels, title=f"Rounds of pseudo-labelling on {at}", x="round", ticks=ticks)
+    caption = (
+        "What views took of the raw text in each round, how much of it was right where gold is known, and how the vote "
+        "stood after it: means over seeds. Round 0 is the warm-up. Nothing was chosen by the precision."
+    )
+    return Illustration(f"{place}-rounds", caption, drawing)
 
 
 def _venn(evidence: Evidence, colours: dict[str, str], place: str, at: str) -> Illustration:

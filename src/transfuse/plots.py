@@ -31,6 +31,7 @@ __all__ = [
     "Series",
     "bar_panels",
     "bars",
+    "curve_panels",
     "curves",
     "intervals",
     "radar",
@@ -166,6 +167,32 @@ def curves(
         axes.set_xlabel(x)
         axes.set_ylabel(y)
         _legend(figure, axes)
+        return done()
+
+
+def curve_panels(
+    panels: Sequence[tuple[str, Sequence[Series]]], *, title: str, x: str, ticks: Sequence[tuple[float, str]]
+) -> Drawing:
+    """`curves` in panels side by side, two in a line, all over the same ticks, each with heights of its own.
+
+    Args:
+        panels: what stands above a panel, and its series, which have the same names in all.
+        title: what the figure shows.
+        x: name of the axis.
+        ticks: places on the x axis and what stands there.
+    """
+    lines = (len(panels) + 1) // 2
+    with _drawing(title, 0.5 + 2.2 * lines, rows=lines, columns=2) as (figure, axes, done):
+        plain = list(axes.flat)
+        for panel, (name, series) in zip(plain, panels, strict=False):
+            for rank, one in enumerate(series):
+                _line(panel, [point.x for point in one.points], one, rank)
+            panel.set_title(name)
+            panel.set_xticks([place for place, _ in ticks], [text for _, text in ticks])
+            panel.set_xlabel(x)
+        for empty in plain[len(panels) :]:
+            empty.axis("off")
+        _legend(figure, plain[0])
         return done()
 
 

@@ -22,6 +22,7 @@ from transfuse.analysis import error_counts, errors, seen_unseen, token_table
 from transfuse.data import recorded_target
 from transfuse.files import write_beside
 from transfuse.results import Finished
+from transfuse.rounds import Round, read_rounds
 from transfuse.score import Counts, Scores, score
 from transfuse.text import Corpus, DataError
 
@@ -87,6 +88,7 @@ class Record:
             count them.
         tokens: words of the test split by tag class in gold and then in the prediction, see
             `transfuse.analysis.token_table`; none of runs from before they were counted.
+        rounds: of pseudo-labelling; none of methods that have none, and of runs from before they were kept.
     """
 
     recipe: dict[str, Any]
@@ -103,6 +105,7 @@ class Record:
     environment: dict[str, Any] = field(default_factory=dict)
     sets: dict[str, int] = field(default_factory=dict)
     tokens: dict[str, dict[str, int]] = field(default_factory=dict)
+    rounds: tuple[Round, ...] = ()
 
     @property
     def method(self) -> str:
@@ -186,6 +189,7 @@ def make_record(run: Finished) -> Record:
         {key: run.environment[key] for key in ("transfuse", "python", "torch", "device", "threads")},
         run.sets,
         token_table(corpus.test, found).confusion,
+        read_rounds(run.records),
     )
 
 
@@ -302,6 +306,7 @@ def _read(path: Path, gold: dict[str, tuple[int, ...]]) -> Record:
         table["wrong"] = _unpacked(table["wrong"])
         table["exposure"] = {name: Exposure(**row) for name, row in table["exposure"].items()}
         table["forgetting"] = {name: Forgetting(**row) for name, row in table["forgetting"].items()}
+        table["rounds"] = tuple(Round(**row) for row in table.get("rounds", ()))
         return Record(**table, gold=gold[digest])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"not a sound record: {type(error).__name__}: {error}", path=str(path)) from None

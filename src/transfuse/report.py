@@ -32,6 +32,7 @@ from transfuse.grids import (
     verdicts,
 )
 from transfuse.records import Record
+from transfuse.rounds import rounds_grid
 from transfuse.tables import Average, Row, Summary, Table
 
 __all__ = ["markdown_grid", "report_json", "write_report"]
@@ -48,6 +49,7 @@ class _Section:
     measures: Grid
     sets: Grid
     tokens: Grid
+    rounds: Grid
     figures: list[Illustration]
     examples: list[Example]
 
@@ -117,7 +119,8 @@ def _section(summary: Summary, table: Table) -> _Section:
     figures = of_table(summary, table, evidence)
     shown = examples(evidence) if evidence else []
     grids = (main_grid(table), types_grid(table), measures_grid(table), sets_grid(table), tokens_grid(table))
-    return _Section(table, lead(table), *grids, figures, shown)
+    rounds = rounds_grid({row.name: row.rounds() for row in table.rows})
+    return _Section(table, lead(table), *grids, rounds, figures, shown)
 
 
 def _html(page: _Page) -> str:
@@ -148,6 +151,8 @@ def _markdown(page: _Page) -> str:
             parts += ["### Distinct mentions as sets, %", markdown_grid(section.sets)]
         if section.tokens[1]:
             parts += ["### Words by tag class, all runs", markdown_grid(section.tokens)]
+        if section.rounds[1]:
+            parts += ["### Rounds of pseudo-labelling", markdown_grid(section.rounds)]
         parts += map(_picture, section.figures)
     parts += ["## Data", markdown_grid(page.data), "## Runs", markdown_grid(page.runs)]
     parts += ["## How to read this", "\n".join(f"- {note}" for note in page.notes)]
@@ -213,6 +218,7 @@ def _cell(table: Table, row: Row, record: Record) -> dict[str, Any]:
         },
         "sets": {k: 100 * v for k, v in SetAnalysis(record.sets).quotients.items()} if record.sets else None,
         "tokens": record.tokens or None,
+        "rounds": [asdict(each) for each in record.rounds] or None,
         "selection": record.selection,
     }
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -112,6 +112,7 @@ def _table(table: Table) -> dict[str, Any]:
         "labelled": facts["labelled"],
         "documents": table.documents,
         "rows": [{**_row(row), "sources": table.sources(row), "share": table.own_share(row)} for row in table.rows],
+        "rounds": {row.name: [asdict(each) for each in rounds] for row in table.rows if (rounds := row.rounds())},
     }
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from transfuse.analysis import SetAnalysis, TokenTable, error_reduction
 from transfuse.records import Record
+from transfuse.rounds import Round, mean_rounds
 from transfuse.score import Counts, Rates, mean_rates
 from transfuse.significance import Difference, Interval
 
@@ -175,6 +176,10 @@ class Row:
             return {}
         each = [SetAnalysis(record.sets).quotients for record in self.records]
         return {name: statistics.fmean(one[name] for one in each) for name in each[0]}
+
+    def rounds(self) -> tuple[Round, ...]:
+        """Of pseudo-labelling: means over the runs; none where a run has none."""
+        return mean_rounds([record.rounds for record in self.records])
 
     def mentions(self) -> dict[str, Counts]:
         """Strict counts over seen and unseen mentions, added over the runs."""
