@@ -92,12 +92,20 @@ def results(name: str) -> str:
     return "\n\n".join(parts)
 
 
+def types(name: str) -> str:
+    """Precision, recall and F1 by type, strict and relaxed, of a shipped comparison's tables."""
+    figures = read_reproduction(name, ROOT / "results").figures()
+    grids = {f"**{each['task']}**": each["types"] for each in figures["tables"] if each.get("types")}
+    return "\n\n".join(part for task, grid in grids.items() for part in (task, table(*grid))) or "No run is done."
+
+
 TABLES: Mapping[str, Callable[[], str]] = {
     "methods": methods_table,
     "formats": formats_table,
     "corpora": corpora_table,
     "corpora-facts": corpora_facts,
     **{name.replace("/", "-"): partial(results, name) for name in find_reproductions()},
+    **{f"{name.replace('/', '-')}-types": partial(types, name) for name in find_reproductions()},
 }
 
 

@@ -517,6 +517,42 @@ def test_a_view_learns_a_share_of_the_other_sources(tmp_path: Path) -> None:
     assert sizes[0.5] == pytest.approx([2.0] * 3, rel=0.05)
 
 
+def test_views_of_one_start_go_on_from_the_weights_of_a_view_of_all_sources(tmp_path: Path) -> None:
+    task = unlabelled(2, dev=False)
+    start: dict[str, Any] = {"start": "pooled", "select": "last", "mmd": 0.0}
+    tagger, run = fitted(task, tmp_path / "start", rounds=0, **start)
+    one, other = (reader.encoder.state_dict() for reader in tagger.readers)
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    # the same as MUCT of one source with the sentences of both
+    raw, _ = part_raw(task.raw, limit=BASE.raw_limit, seed=1)
+    alone = Run(tmp_path / "alone", seed=1)
+    view = begin_view(
+        task.sources[0], task, BASE, kinds=BASE.kinds, raw=raw, run=alone, stage=alone.stage("pooled"), others=1.0
+    )
+    train_view(view, (), BASE.training, alignment=Alignment(0.0, Kernel(), 4), stage=alone.stage("pooled-round-0"))
+    hand = view.encoding.encoder.state_dict()
+    assert all(torch.equal(one[name], hand[name]) for name in one)
+    # each source was passed once an epoch, not once a view
+    sizes = {r["corpus"]: r["sentences"] for r in run.records("read") if r["stage"].startswith("source-")}
+    seen = {r["corpus"]: r["sentences"] for r in run.records("exposure")}
+    (trained,) = (r for r in run.records("trained") if r["stage"] == "pooled-round-0")
+    assert trained["corpus"] == "source-0 and source-1"
+    total = trained["sentences"]
+    assert seen == {name: pytest.approx(total * size / sum(sizes.values()), abs=1) for name, size in sizes.items()}
+    # from there on each learns its own source
+    tagger, run = fitted(task, tmp_path / "rounds", **start)
+    first, second = (reader.encoder.state_dict() for reader in tagger.readers)
+    assert any(not torch.equal(first[name], second[name]) for name in first)
+    assert run.records("trained")[-1]["selection"] == "last round"
+
+
+def test_views_that_begin_alike_are_not_judged_by_their_agreement(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="says nothing of views that begin alike"):
+        replace(BASE, start="pooled", select="agreement")
+    _, run = fitted(unlabelled(2, dev=False), tmp_path, start="pooled")
+    assert run.records("trained")[-1]["selection"] == "last round"
+
+
 # The method
 
 

@@ -18,11 +18,12 @@ from typing import Any
 from transfuse.cells import cell_entries, find_records, pending_cells
 from transfuse.comparison import Cell, Comparison, load_comparison
 from transfuse.files import write_beside
+from transfuse.grids import measures_grid
 from transfuse.printed import read_figures
 from transfuse.recipe import SHIPPED, read_table
 from transfuse.records import Record, read_records
 from transfuse.summary import summarise
-from transfuse.tables import Average, Row, Table
+from transfuse.tables import Average, Row, Summary, Table
 from transfuse.text import ConfigError
 
 __all__ = ["Reproduction", "choose_cells", "find_reproductions", "read_reproduction"]
@@ -85,10 +86,14 @@ class Reproduction:
                 path.write_text(json.dumps(found, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
         return found
 
-    def _computed(self) -> dict[str, Any]:
-        comparison, printed = self.comparison, self.comparison.published
+    def summary(self) -> Summary:
+        """Of what is done, as a report shows it. Raises as `figures`."""
+        comparison = self.comparison
         entries = cell_entries(comparison.cells(), self.records)
-        summary = summarise(entries, baseline=comparison.baseline, published=comparison.published_f1)
+        return summarise(entries, baseline=comparison.baseline, published=comparison.published_f1)
+
+    def _computed(self) -> dict[str, Any]:
+        printed, summary = self.comparison.published, self.summary()
         rules = dict.fromkeys(record.selection for record in self.records.values() if record.selection)
         return {
             "name": self.name,
@@ -112,6 +117,7 @@ def _table(table: Table) -> dict[str, Any]:
         "labelled": facts["labelled"],
         "documents": table.documents,
         "rows": [{**_row(row), "sources": table.sources(row), "share": table.own_share(row)} for row in table.rows],
+        "types": measures_grid(table) if len(table.rows[0].types()) > 1 else None,
         "rounds": {row.name: [asdict(each) for each in rounds] for row in table.rows if (rounds := row.rounds())},
     }
 

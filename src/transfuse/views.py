@@ -175,6 +175,7 @@ def begin_view(
     gate: bool = False,
     passes: int = 1,
     others: float = 0.0,
+    alike: bool = False,
 ) -> View:
     """A fresh extractor over the words of a source, and of the target where it is labelled, with fresh heads.
 
@@ -192,11 +193,13 @@ def begin_view(
         gate: put one between extractor and heads.
         passes: how often a labelled sentence of the target is learned for each time that one of the source is.
         others: share of the other sources' sentences, drawn with the seed, that are learned beside.
+        alike: words and labels are those of all sources, so that views of any of them can take over each other's
+            weights.
     """
     target = task.target
-    beside = [each for each in task.sources if each.name != source.name] if others else []
-    encoding = new_encoding([source, *beside, target], settings, task=task, run=run)
-    known = [source, *beside, *([target] if target.train else [])]
+    read = [each for each in task.sources if others or alike or each.name == source.name]
+    encoding = new_encoding([*read, target], settings, task=task, run=run)
+    known = [*read, *([target] if target.train else [])]
     tagset = encoding.tagset(tuple(dict.fromkeys(label for corpus in known for label in corpus.labels)))
     encoder = encoding.encoder
     heads = [encoding.architecture.build_head(encoder.width, tagset, kind).to(encoder.device) for kind in kinds]
@@ -206,7 +209,9 @@ def begin_view(
         fronts = tuple(DomainHead(head, gated) for head in heads)
     domain = read_domain(encoding, source, stage=stage, head=fronts[0], tagset=tagset)
     parts = {source.name: list(domain.items)}
-    for each in beside:
+    for each in read if others else ():
+        if each.name == source.name:
+            continue
         found = list(read_domain(encoding, each, stage=stage, head=fronts[0], tagset=tagset).items)
         random.Random(f"{stage.name}/{stage.seed}/{each.name}").shuffle(found)
         parts[each.name] = found[: round(others * len(found))]
@@ -267,7 +272,7 @@ def train_view(
 
     groups = parameter_groups(view.network, rate_of=view.encoding.rate_of)
     summary = fit(view.network, objective, feed, training, stage=stage, groups=groups)
-    stage.record("trained", corpus=view.source.corpus.name, **summary)
+    stage.record("trained", corpus=" and ".join(view.counts), **summary)
     return summary
 
 

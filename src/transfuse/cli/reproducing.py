@@ -47,6 +47,9 @@ def reproduce(
     jobs: Jobs = 1,
     device: Device = "cpu",
     keep: Annotated[bool, typer.Option("--keep", help="Keep run folders with their taggers.")] = False,
+    report: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write a report with figures of what is done into DIR/PAPER/ROW.")
+    ] = None,
     as_json: AsJSON = False,
 ) -> None:
     """Run what is not done yet of a shipped comparison, and print ours beside the published numbers.
@@ -70,7 +73,10 @@ def reproduce(
             note(f"{each.name}: {count(len(each.stale), 'stale record')} of other recipes left out: {each.folder}")
         if jobs and each.pending(cells):
             failures += _run(each, cells, output, jobs=jobs, device=device, keep=keep)
-        figures.append(read_reproduction(each.name, results).write_figures())
+        now = read_reproduction(each.name, results)
+        figures.append(now.write_figures())
+        if report and now.records:
+            _report(now, report / each.name)
     if as_json:
         print_json(figures)
     else:
@@ -120,6 +126,14 @@ def _run(each: Reproduction, cells: list[Cell], output: Path, *, jobs: int, devi
         return run_cells(
             pending, folder, records=each.folder, jobs=jobs, device=device, keep=keep, watch=watch_and_sweep
         )
+
+
+def _report(each: Reproduction, folder: Path) -> None:
+    from transfuse.report import write_report
+
+    title = f"{each.name}: {each.comparison.title}"
+    write_report(folder, each.summary(), title=title, missing=each.total - len(each.records))
+    note(f"wrote {folder / 'report.html'}")
 
 
 def _show(figures: dict[str, Any]) -> None:

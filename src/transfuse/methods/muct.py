@@ -18,10 +18,10 @@ from transfuse.neural import Sentence
 from transfuse.nn.divergence import Kernel
 from transfuse.nn.encoder import Encoder
 from transfuse.ranges import check_ranges
-from transfuse.run import Run
+from transfuse.run import Run, Stage
 from transfuse.sources import need_sources, record_exposure
 from transfuse.supervised import Supervised, dev_score
-from transfuse.text import ConfigError, Document, Tagger, Task
+from transfuse.text import ConfigError, Corpus, Document, Tagger, Task
 from transfuse.train import Training
 from transfuse.views import (
     Accepted,
@@ -66,6 +66,9 @@ class Muct(Supervised):
         select: the round that is kept: the best on ``dev``, where the target has a development split; or the one
             after which the voters agree best on held-out raw text, which is also the rule where there is no
             development split; or the ``last``.
+        start: where views begin: each from a warm-up of its ``own``, as in the paper; or all from one warm-up on the
+            sources ``pooled``, so that none knows only what its own source tells. Views that begin alike agree, so
+            that without a development split the ``last`` round is kept.
         others: share of the other sources' sentences that a view learns beside its own; 0 in the paper. At 1 every view
             has all labels, and the vote is one of extractors and heads that differ by what they were drawn towards.
         target_passes: how often a labelled sentence of the target, if there is one, is learned for each time that one
@@ -88,6 +91,7 @@ class Muct(Supervised):
     gate: bool = False
     vote: Rule = "majority"
     select: Literal["dev", "agreement", "last"] = "dev"
+    start: Literal["own", "pooled"] = "own"
     others: float = 0.0
     target_passes: int = 4
 
@@ -96,6 +100,8 @@ class Muct(Supervised):
         check_ranges(self, mmd="[0, inf)", silent="[0, 1]", lead="[0, 1]", others="[0, 1]")
         if self.heads == 2 and self.architecture.head == "mlp":
             raise ConfigError('architecture.head = "mlp" is what the second head is: the two have to differ')
+        if self.start == "pooled" and self.select == "agreement":
+            raise ConfigError('select = "agreement" says nothing of views that begin alike: take "dev" or "last"')
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -119,31 +125,38 @@ class Muct(Supervised):
         for number in range(self.rounds + 1):
             if number:
                 pseudo = course.pseudo_label(number)
-            for i, extra in enumerate(pseudo):
-                course.train(i, extra, number)
+            if self.start == "pooled" and not number:
+                course.begin_together(self._view(task.sources[0], task, text, run.stage("pooled"), others=1.0))
+            else:
+                for i, extra in enumerate(pseudo):
+                    course.train(i, extra, number)
             course.look(number)
         return course.end()
 
     def _views(self, task: Task, text: RawText, run: Run) -> list[View]:
         views: list[View] = []
         for number, source in enumerate(task.sources, 1):
-            view = begin_view(
-                source,
-                task,
-                self,
-                kinds=self.kinds,
-                raw=text,
-                run=run,
-                stage=run.stage(f"source-{number}-{source.name}"),
-                gate=self.gate,
-                passes=self.target_passes,
-                others=self.others,
-            )
+            view = self._view(source, task, text, run.stage(f"source-{number}-{source.name}"), others=self.others)
             encoder, first = view.encoding.encoder, (views or [view])[0].encoding.encoder
             if isinstance(encoder, Encoder) and isinstance(first, Encoder):
                 encoder.forms.vectors = first.forms.vectors  # one table of given vectors is enough for all
             views.append(view)
         return views
+
+    def _view(self, source: Corpus, task: Task, text: RawText, stage: Stage, *, others: float) -> View:
+        return begin_view(
+            source,
+            task,
+            self,
+            kinds=self.kinds,
+            raw=text,
+            run=stage.run,
+            stage=stage,
+            gate=self.gate,
+            passes=self.target_passes,
+            others=others,
+            alike=self.start == "pooled",
+        )
 
 
 class _Course:
@@ -158,7 +171,8 @@ class _Course:
         self.rule = settings.select
         if self.rule == "dev" and not task.target.dev:
             self.rule = "agreement"
-        if self.rule == "agreement" and (not self.held.pieces or len(views) * settings.heads < 2):
+        told = self.held.pieces and len(views) * settings.heads > 1 and settings.start == "own"
+        if self.rule == "agreement" and not told:
             self.rule = "last"
         self.best, self.best_round = -1.0, 0
         self.weights: list[dict[str, Tensor]] = []
@@ -171,12 +185,20 @@ class _Course:
     def _stage_name(self, i: int, number: int) -> str:
         return f"source-{i + 1}-{self.views[i].source.corpus.name}-round-{number}"
 
+    def begin_together(self, pooled: View) -> None:
+        """The warm-up of a view of all sources, which all others go on from."""
+        self._train(pooled, (), self.settings.training, self.run.stage("pooled-round-0"))
+        weights = pooled.network.state_dict()
+        for view in self.views:
+            view.network.load_state_dict(weights)
+
     def train(self, i: int, pseudo: Sequence[Sentence], number: int) -> None:
         """A view's round; round 0 is the warm-up."""
-        settings, view = self.settings, self.views[i]
-        training = settings.round_training if number else settings.training
-        alignment = Alignment(settings.mmd, settings.kernel, settings.raw_batch)
-        stage = self.run.stage(self._stage_name(i, number))
+        training = self.settings.round_training if number else self.settings.training
+        self._train(self.views[i], pseudo, training, self.run.stage(self._stage_name(i, number)))
+
+    def _train(self, view: View, pseudo: Sequence[Sentence], training: Training, stage: Stage) -> None:
+        alignment = Alignment(self.settings.mmd, self.settings.kernel, self.settings.raw_batch)
         summary = train_view(view, pseudo, training, alignment=alignment, stage=stage)
         size = len(view.items) + len(pseudo)
         for name, count in view.counts.items():
