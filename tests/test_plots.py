@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transfuse import fonts, plots
-from transfuse.plots import COLOURS, Point, Series
+from transfuse.drawing import COLOURS, WIDTH, _style
+from transfuse.plots import Point, Series
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -73,7 +74,7 @@ def test_it_is_a_picture_in_both_forms(drawing, tmp_path: Path):
     svg, png = ((tmp_path / "new" / f"figure.1.{kind}").read_bytes() for kind in ("svg", "png"))
     assert ElementTree.fromstring(svg).tag == f"{SVG}svg"
     assert png.startswith(b"\x89PNG")
-    assert int.from_bytes(png[16:20], "big") == round(200 * plots.WIDTH)
+    assert int.from_bytes(png[16:20], "big") == round(200 * WIDTH)
 
 
 def test_in_a_page_it_takes_the_colours_of_the_page_and_points_nowhere(drawing):
@@ -148,7 +149,7 @@ def no_chinese(monkeypatch):
 
     bare = [font for font in font_manager.fontManager.ttflist if font.name.startswith("DejaVu")]
     monkeypatch.setattr(font_manager.fontManager, "ttflist", bare)
-    caches = (fonts.font_families, plots._style, fonts._tell_of_boxes, font_manager.fontManager._findfont_cached)
+    caches = (fonts.font_families, _style, fonts._tell_of_boxes, font_manager.fontManager._findfont_cached)
     for each in caches:
         each.cache_clear()
     yield font_manager

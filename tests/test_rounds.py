@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from transfuse.data import Data
+from transfuse.drawing import COLOURS
 from transfuse.methods.muct import Muct
-from transfuse.plots import COLOURS
 from transfuse.recipe import Recipe, run_recipe
 from transfuse.records import make_record, read_records, write_record
 from transfuse.report import report_json, write_report

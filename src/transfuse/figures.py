@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from transfuse import plots
+from transfuse.drawing import Drawing
 from transfuse.examples import Evidence
-from transfuse.plots import Drawing, Point, Series
+from transfuse.plots import Point, Series
 from transfuse.rounds import Round
 from transfuse.tables import Row, Summary, Table
 

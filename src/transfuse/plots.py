@@ -1,32 +1,20 @@
-"""Figures: drawn once, kept as SVG and PNG, and put into a page in the page's own colours.
-
-A drawing knows nothing of what it shows. Its colours are named in `COLOURS`; in a page each becomes the CSS variable
-of its name, so that a figure follows the page from light to dark.
-"""
+"""Charts: lines, intervals, bars, stacks, a radar and overlapping circles, of numbers that others made."""
 
 from __future__ import annotations
 
-import io
 import math
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from html import escape
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from transfuse.files import write_beside
-from transfuse.fonts import breadth, font_families, warn_of_boxes
+from transfuse.drawing import COLOURS, Drawing, drawn
+from transfuse.fonts import breadth
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = [
-    "COLOURS",
-    "Drawing",
     "Point",
     "Series",
     "bar_panels",
@@ -39,61 +27,7 @@ __all__ = [
     "venn",
 ]
 
-COLOURS = {
-    "card": "#ffffff",
-    "ink": "#1d2b2f",
-    "soft": "#5d6f75",
-    "line": "#dde5e7",
-    "base": "#546e7a",
-    "c0": "#00796b",
-    "c1": "#8e44ad",
-    "c2": "#c77700",
-    "c3": "#c0392b",
-    "c4": "#2471a3",
-    "c5": "#6d8b1f",
-    "c6": "#c2397f",
-    "c7": "#7a5c3e",
-}
-"""``base`` is for a baseline, ``c0`` and on for what is compared with it; no two share a value."""
-
 MARKERS = "osD^vP"
-WIDTH = 7.6
-"""Of a drawing, in inches of 100 pixels."""
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """A figure in the forms in which it is kept.
-
-    Attributes:
-        title: what it shows, for those who cannot see it.
-        svg: a file of its own.
-        png: the same, at 200 dots an inch.
-    """
-
-    title: str
-    svg: str
-    png: bytes
-
-    @property
-    def inline(self) -> str:
-        """The SVG as part of a page, in the page's colours and type."""
-        body = self.svg[self.svg.index("<svg") :]
-        body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
-        body = re.sub(r'<svg[^>]*viewBox="([^"]*)"[^>]*>', self._opening, body, count=1)
-        for name, value in COLOURS.items():
-            body = body.replace(value, f"var(--{name})")
-        return body.strip()
-
-    def _opening(self, found: re.Match[str]) -> str:
-        return f'<svg viewBox="{found[1]}" role="img" aria-label="{escape(self.title)}">'
-
-    def save(self, path: Path) -> None:
-        """Write ``path.svg`` and ``path.png``."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        for suffix, content in ((".svg", self.svg.encode()), (".png", self.png)):
-            with write_beside(path.with_name(path.name + suffix)) as fresh:
-                fresh.write_bytes(content)
 
 
 @dataclass(frozen=True)
@@ -152,7 +86,7 @@ def curves(
         spread: how far apart points of one place are set, as a share of the axis, so that their bars do not hide each
             other; 0 where their places are measured. A logarithmic axis has its own.
     """
-    with _drawing(title, 4.2) as (figure, axes, done):
+    with drawn(title, 4.2) as (figure, axes, done):
         width = max(place for place, _ in ticks) - min(place for place, _ in ticks)
         for rank, one in enumerate(series):
             aside = (rank - (len(series) - 1) / 2) / len(series)
@@ -182,13 +116,15 @@ def curve_panels(
         ticks: places on the x axis and what stands there.
     """
     lines = (len(panels) + 1) // 2
-    with _drawing(title, 0.5 + 2.2 * lines, rows=lines, columns=2) as (figure, axes, done):
+    with drawn(title, 0.5 + 2.2 * lines, rows=lines, columns=2) as (figure, axes, done):
         plain = list(axes.flat)
         for panel, (name, series) in zip(plain, panels, strict=False):
             for rank, one in enumerate(series):
                 _line(panel, [point.x for point in one.points], one, rank)
             panel.set_title(name)
-            panel.set_xticks([place for place, _ in ticks], [text for _, text in ticks])
+            places = [place for place, _ in ticks]
+            panel.set_xticks(places, [text for _, text in ticks])
+            panel.set_xlim(min(places) - 0.2, max(places) + 0.2)
             panel.set_xlabel(x)
         for empty in plain[len(panels) :]:
             empty.axis("off")
@@ -222,7 +158,7 @@ def intervals(rows: Sequence[tuple[str, str, Point]], *, title: str, x: str) -> 
         title: what the figure shows.
         x: name of the axis.
     """
-    with _drawing(title, 0.75 + 0.34 * len(rows)) as (_, axes, done):
+    with drawn(title, 0.75 + 0.34 * len(rows)) as (_, axes, done):
         for place, (_, colour, point) in enumerate(rows):
             axes.plot([point.low, point.high], [place, place], color=COLOURS[colour], linewidth=3, alpha=0.5)
             axes.plot([point.y], [place], "o", color=COLOURS[colour], markersize=8)
@@ -239,7 +175,7 @@ def stacks(rows: Sequence[tuple[str, Mapping[str, float]]], *, title: str, x: st
         title: what the figure shows.
         x: name of the axis.
     """
-    with _drawing(title, 1.15 + 0.34 * len(rows)) as (figure, axes, done):
+    with drawn(title, 1.15 + 0.34 * len(rows)) as (figure, axes, done):
         most = max(1.0, *(sum(parts.values()) for _, parts in rows))
         left = [0.0] * len(rows)
         for number, part in enumerate(rows[0][1]):
@@ -272,7 +208,7 @@ def bars(groups: Sequence[str], rows: Sequence[tuple[str, str, Sequence[float]]]
         title: what the figure shows.
         y: name of the axis.
     """
-    with _drawing(title, 3.6) as (figure, axes, done):
+    with drawn(title, 3.6) as (figure, axes, done):
         _bars(axes, groups, rows, letters=80)
         axes.set_ylabel(y)
         _legend(figure, axes)
@@ -295,7 +231,7 @@ def bar_panels(
         y: name of the axis.
     """
     across = len(panels[0])
-    with _drawing(title, 0.5 + 2.1 * len(panels), rows=len(panels), columns=across, shared=True) as (
+    with drawn(title, 0.5 + 2.1 * len(panels), rows=len(panels), columns=across, shared=True) as (
         figure,
         axes,
         done,
@@ -333,7 +269,7 @@ def radar(
     """
     turns = [math.pi / 2 - 2 * math.pi * i / len(axes) for i in range(len(axes))]
     corners = [(math.cos(turn), math.sin(turn)) for turn in turns]
-    with _drawing(title, 4.6) as (figure, plane, done):
+    with drawn(title, 4.6) as (figure, plane, done):
         for ring in (0.25, 0.5, 0.75, 1.0):
             plane.plot(*_closed([(ring * x, ring * y) for x, y in corners]), color=COLOURS["line"], linewidth=0.8)
         for (x, y), (name, low, high) in zip(corners, axes, strict=True):
@@ -372,7 +308,7 @@ def venn(
     from matplotlib.patches import Circle
 
     colours = [colour for _, colour in rows]
-    with _drawing(title, 2.9, columns=len(panels)) as (figure, axes, done):
+    with drawn(title, 2.9, columns=len(panels)) as (figure, axes, done):
         for panel, (name, (first, both, second)) in zip(axes, panels, strict=True):
             radii = [
                 math.sqrt(max(total, 1e-9) / max(first + both, both + second, 1))
@@ -433,54 +369,3 @@ def _legend(figure: Figure, axes: Axes) -> None:
     if len(labels) > 1:
         columns = max(1, min(6, 110 // (8 + max(map(breadth, labels)))))
         figure.legend(handles, labels, loc="outside upper left", ncols=columns, frameon=False)
-
-
-@contextmanager
-def _drawing(
-    title: str, height: float, *, columns: int = 1, rows: int = 1, shared: bool = False
-) -> Iterator[tuple[Figure, Any, Callable[[], Drawing]]]:
-    """A figure in our style with its axes, and what makes a drawing of it."""
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
-    with rc_context(_style()):
-        figure = Figure(figsize=(WIDTH, height), layout="constrained")
-        axes = figure.subplots(rows, columns, sharex=shared, sharey=shared, squeeze=not shared)
-
-        def done() -> Drawing:
-            svg, png = io.StringIO(), io.BytesIO()
-            with warn_of_boxes():
-                figure.savefig(svg, format="svg", metadata={"Date": None, "Title": title})
-                figure.savefig(png, format="png", dpi=200)
-            return Drawing(title, svg.getvalue(), png.getvalue())
-
-        yield figure, axes, done
-
-
-@cache
-def _style() -> Any:
-    return {
-        "axes.edgecolor": COLOURS["soft"],
-        "axes.facecolor": "none",
-        "axes.grid": True,
-        "axes.axisbelow": True,
-        "axes.labelcolor": COLOURS["soft"],
-        "axes.labelsize": 9,
-        "axes.spines.right": False,
-        "axes.spines.top": False,
-        "axes.titlesize": 10,
-        "figure.facecolor": COLOURS["card"],
-        "font.family": font_families(),
-        "font.size": 9.5,
-        "grid.color": COLOURS["line"],
-        "grid.linewidth": 0.8,
-        "savefig.facecolor": COLOURS["card"],
-        "svg.fonttype": "none",
-        "svg.hashsalt": "transfuse",
-        "text.color": COLOURS["ink"],
-        "text.parse_math": False,
-        "xtick.color": COLOURS["soft"],
-        "ytick.color": COLOURS["soft"],
-        "ytick.labelcolor": COLOURS["ink"],
-        "xtick.labelcolor": COLOURS["ink"],
-    }

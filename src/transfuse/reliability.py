@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from math import sqrt
 
 from transfuse.calibration import Bin
-from transfuse.plots import Drawing, Point, Series, curves
+from transfuse.drawing import Drawing
+from transfuse.plots import Point, Series, curves
 
 __all__ = ["reliability"]
 

@@ -11,8 +11,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from transfuse import __version__, plots
+from transfuse import __version__
 from transfuse.analysis import ERRORS, SetAnalysis
+from transfuse.drawing import COLOURS
 from transfuse.examples import Example, examples, gather
 from transfuse.figures import Illustration, across_shares, of_sweeps, of_table
 from transfuse.files import write_beside
@@ -129,7 +130,7 @@ def _html(page: _Page) -> str:
     environment = Environment(
         loader=PackageLoader("transfuse"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    return environment.get_template("report.html").render(page=page, colours=plots.COLOURS, version=__version__)
+    return environment.get_template("report.html").render(page=page, colours=COLOURS, version=__version__)
 
 
 def _markdown(page: _Page) -> str:
