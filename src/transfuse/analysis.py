@@ -313,6 +313,15 @@ class TokenTable:
             sum(weight * rates.f1 for weight, rates in parts),
         )
 
+    def with_means(self, values: Mapping[str, float | None]) -> dict[str, float | None]:
+        """Values by class, with their ``macro`` and ``weighted`` means over the classes that have one."""
+        known = {name: value for name, value in values.items() if value is not None}
+        weights = {name: self._counts(name).gold for name in known}
+        macro = sum(known.values()) / len(known) if known else None
+        total = sum(weights.values())
+        weighted = sum(weights[name] * value for name, value in known.items()) / total if total else None
+        return {**values, "macro": macro, "weighted": weighted}
+
     @property
     def confusion(self) -> dict[str, dict[str, int]]:
         """Words by class in gold and then in the prediction."""

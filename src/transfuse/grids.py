@@ -115,6 +115,7 @@ def measures_grid(table: Table) -> Grid:
 def tokens_grid(table: Table) -> Grid:
     """Words by tag class, over all runs of a row: rates and the confusion matrix (Kumar & Eluri 2024, table 5)."""
     found = {row.name: tokens for row in table.rows if (tokens := row.tokens())}
+    areas = {row.name: row.auc() for row in table.rows}
     names = sorted({name for tokens in found.values() for name in tokens.classes})
     cells = []
     for method, tokens in found.items():
@@ -122,10 +123,11 @@ def tokens_grid(table: Table) -> Grid:
         parts |= {"macro": tokens.macro, "weighted": tokens.weighted}
         for name, rates in parts.items():
             matrix = (f"{tokens.pairs[name, guess]:,}" if name in tokens.classes else "-" for guess in names)
-            accuracy = _number(tokens.accuracy) if name == "weighted" else "-"
+            area, accuracy = _number(areas[method].get(name)), _number(tokens.accuracy) if name == "weighted" else "-"
             rate = (_number(value) for value in (rates.precision, rates.recall, rates.f1))
-            cells.append([method, name, *rate, accuracy, *matrix])
-    return ["method", "class", "precision", "recall", "F1", "accuracy", *(f"found as {name}" for name in names)], cells
+            cells.append([method, name, *rate, area, accuracy, *matrix])
+    heads = ["method", "class", "precision", "recall", "F1", "AUC-ROC", "accuracy"]
+    return _filled([*heads, *(f"found as {name}" for name in names)], cells)
 
 
 def sets_grid(table: Table) -> Grid:
@@ -237,6 +239,7 @@ Error reduction: the gain as a share of what the baseline lacks, in per cent.
 p: approximate randomisation over test documents, two-sided, {tests}.
 Verdict: helps or hurts if p is at most {ALPHA}, else undecided; so with one seed or below {FEWEST_DOCUMENTS} documents.
 Distinct mentions as sets: those in training (sources, too), in gold, predicted. Too many: more predicted than in gold.
+AUC-ROC: of a tag class against the others, in per cent; none of taggers that give tags no probability, as by credit.
 Source epochs: passes over the sources' training sentences, all stages together.
 Source F1: of the source's own head on its dev split, before the target was learned and after.
 CPU s: processor time of training, with the sources', also where these were kept from before; without word vectors.
@@ -247,8 +250,12 @@ Weights, methods and what is shown are chosen on dev; the test split chose nothi
 
 def _grid(columns: Mapping[str, Callable[[T], str]], rows: Sequence[T]) -> Grid:
     cells = [[cell(row) for cell in columns.values()] for row in rows]
-    kept = [i for i in range(len(columns)) if any(row[i] != "-" for row in cells)]
-    heads = list(columns)
+    return _filled(list(columns), cells)
+
+
+def _filled(heads: list[str], cells: list[list[str]]) -> Grid:
+    """Without the columns in which there is nothing."""
+    kept = [i for i in range(len(heads)) if any(row[i] != "-" for row in cells)]
     return [heads[i] for i in kept], [[row[i] for i in kept] for row in cells]
 
 

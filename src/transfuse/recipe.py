@@ -25,6 +25,7 @@ from transfuse.analysis import set_analysis
 from transfuse.augmentation import augmented
 from transfuse.card import model_card
 from transfuse.data import Data, build_task
+from transfuse.ranking import class_auc
 from transfuse.run import Run, environment
 from transfuse.score import score
 from transfuse.text import ConfigError, DataError, Tagger, Task
@@ -320,6 +321,8 @@ def run_recipe(
     if task.target.test:
         found = formats.read(folder / "predictions" / "test.jsonl", "jsonl")
         learned = (document for corpus in (task.target, *task.sources) for document in corpus.train)
+        if auc := class_auc(tagger, task.target.test):
+            run.record("auc", classes=auc)
         run.record("sets", regions=set_analysis(learned, task.target.test, found).regions)
     trained = run.records("trained")
     selection = str(trained[-1].get("selection", "")) if trained else ""

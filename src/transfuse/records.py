@@ -88,6 +88,8 @@ class Record:
             count them.
         tokens: words of the test split by tag class in gold and then in the prediction, see
             `transfuse.analysis.token_table`; none of runs from before they were counted.
+        auc: area under the ROC curve of each tag class on the test split, see `transfuse.ranking.class_auc`; None for a
+            class that has none. Empty for a tagger that gives tags no probability, and of runs from before.
         rounds: of pseudo-labelling; none of methods that have none, and of runs from before they were kept.
     """
 
@@ -106,6 +108,7 @@ class Record:
     sets: dict[str, int] = field(default_factory=dict)
     tokens: dict[str, dict[str, int]] = field(default_factory=dict)
     rounds: tuple[Round, ...] = ()
+    auc: dict[str, float | None] = field(default_factory=dict)
 
     @property
     def method(self) -> str:
@@ -190,6 +193,7 @@ def make_record(run: Finished) -> Record:
         run.sets,
         token_table(corpus.test, found).confusion,
         read_rounds(run.records),
+        run.auc,
     )
 
 

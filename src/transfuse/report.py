@@ -219,6 +219,7 @@ def _cell(table: Table, row: Row, record: Record) -> dict[str, Any]:
         },
         "sets": {k: 100 * v for k, v in SetAnalysis(record.sets).quotients.items()} if record.sets else None,
         "tokens": record.tokens or None,
+        "auc": {name: _percent(value) for name, value in record.auc.items()} or None,
         "rounds": [asdict(each) for each in record.rounds] or None,
         "selection": record.selection,
     }

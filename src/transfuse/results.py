@@ -75,6 +75,12 @@ class Finished:
         regions: dict[str, int] = self._last("sets").get("", {}).get("regions", {})
         return regions
 
+    @property
+    def auc(self) -> dict[str, float | None]:
+        """By tag class on the test split, see `transfuse.ranking.class_auc`; nothing where it was not recorded."""
+        classes: dict[str, float | None] = self._last("auc").get("", {}).get("classes", {})
+        return classes
+
     def predictions(self, split: str = "test") -> tuple[Document, ...]:
         """What the tagger found in a split of the target. Raises DataError where it is not there."""
         return tuple(formats.read(self.folder / "predictions" / f"{split}.jsonl", "jsonl"))

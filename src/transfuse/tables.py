@@ -170,6 +170,17 @@ class Row:
             return None
         return sum((TokenTable.of(record.tokens) for record in self.records), TokenTable(Counter()))
 
+    def auc(self) -> dict[str, float | None]:
+        """Areas under the ROC curves by tag class with their means: means over the runs; nothing where a run has none.
+
+        A class that a run has no area for has none here.
+        """
+        if not all(record.auc and record.tokens for record in self.records):
+            return {}
+        each = [TokenTable.of(record.tokens).with_means(record.auc) for record in self.records]
+        columns = {name: [one.get(name) for one in each] for name in each[0]}
+        return {name: None if None in values else _mean(values) for name, values in columns.items()}
+
     def sets(self) -> dict[str, float]:
         """Means of the quotients of the set analysis; nothing where a run has none."""
         if not all(record.sets for record in self.records):
