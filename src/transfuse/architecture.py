@@ -22,6 +22,7 @@ from transfuse.nn.encoder import Encoder
 from transfuse.nn.forms import CharCNN, CharLSTM, FormEncoder
 from transfuse.nn.head import CRFHead, Head, MLPHead, SoftmaxHead
 from transfuse.nn.kept import KeptStates, fingerprint
+from transfuse.nn.pieced import PieceHead
 from transfuse.nn.transformer import Transformer
 from transfuse.pieces import Pieces, PieceTable
 from transfuse.ranges import check_ranges
@@ -121,6 +122,10 @@ class BiLSTMEncoder:
             raise ConfigError(f"encoder.buckets is 0 or at least 2, not {self.buckets}")
         if not self.char_widths:
             raise ConfigError('encoder.char_widths is empty: without characters say encoder.characters = "none"')
+        if self.transformer and self.transformer.unit:
+            raise ConfigError(
+                "encoder.transformer.unit: the BiLSTM over it gives one state a word, so words are the unit"
+            )
         told = self.pos or self.gazetteers or self.transformer
         if not (self.words or self.characters != "none" or self.buckets or told):
             raise ConfigError("encoder: without words, characters, features and a transformer there is nothing to read")
@@ -241,6 +246,9 @@ class TransformerEncoder:
         window: pieces that are read at once, at most; longer sentences are read in overlapping windows.
         checkpointing: true keeps less in memory while training, and computes it again: same losses, more time.
         lora: what is pre-trained keeps its weights, and adapters in its layers are trained.
+        unit: what the CRF runs over: ``word``, that is first pieces, which is the default; ``piece``, all pieces, where
+            a mention is tagged piece by piece; ``continuation``, all pieces, of which those behind a word's first have
+            a tag of their own (``X``).
     """
 
     kind: Literal["transformer"] = "transformer"
@@ -252,6 +260,7 @@ class TransformerEncoder:
     window: int = 512
     checkpointing: Literal[True] | None = None  # None, so that recipes of before have the hash that they had
     lora: Lora | None = None
+    unit: Literal["word", "piece", "continuation"] | None = None  # see checkpointing
 
     word_dropout: ClassVar[float] = 0.0
 
@@ -262,6 +271,8 @@ class TransformerEncoder:
         if self.frozen != "all":
             check_ranges(self, "encoder", frozen="[0, inf)")
         check_ranges(self, "encoder", dropout="[0, 1)", window="[16, inf)")
+        if self.unit == "word":
+            object.__setattr__(self, "unit", None)
 
     def load(self) -> tuple[Transformer, Pieces, dict[str, str]]:
         """The encoder as it was pre-trained, its vocabulary, and what it was loaded from.
@@ -272,7 +283,8 @@ class TransformerEncoder:
         found = encoders.load(self.name, layers=self.layers)
         encoder = self._around(found.model, found.pieces)
         if encoder.still:
-            about = fingerprint(found.model, window=encoder.capacity, marks=encoder.marks)
+            unit = {"unit": self.unit} if self.unit else {}
+            about = fingerprint(found.model, window=encoder.capacity, marks=encoder.marks, **unit)
             encoder.kept = KeptStates(cache_folder() / "states" / about[:32])
         return encoder, found.pieces, found.origin
 
@@ -305,7 +317,8 @@ class TransformerEncoder:
         if self.lora:
             encoders.adapt(model, rank=self.lora.rank, alpha=self.lora.alpha, dropout=self.lora.dropout)
         still = self.frozen == "all"
-        encoder = Transformer(model, pieces.marks(), window=window, dropout=self.dropout, still=still)
+        unit = self.unit or "word"
+        encoder = Transformer(model, pieces.marks(), window=window, dropout=self.dropout, still=still, unit=unit)
         there = slices(encoder)
         number = len(there) if self.frozen == "all" else self.frozen
         held = there[:number]
@@ -345,6 +358,20 @@ class Architecture:
     head: Literal["crf", "softmax", "mlp"] = "crf"
     scheme: Literal["BIO", "BIOES", "IO"] = "BIOES"
 
+    def __post_init__(self) -> None:
+        if self.head != "crf":
+            self.need_words(f'head = "{self.head}"')
+
+    @property
+    def unit(self) -> str:
+        """What the head runs over; see `TransformerEncoder`."""
+        return (isinstance(self.encoder, TransformerEncoder) and self.encoder.unit) or "word"
+
+    def need_words(self, what: str) -> None:
+        """Raises ConfigError, naming what reads one state a word, where the unit is another."""
+        if self.unit != "word":
+            raise ConfigError(f'{what} reads one state a word and goes with encoder.unit = "word", not "{self.unit}"')
+
     @property
     def layers(self) -> tuple[str, ...]:
         """The layer groups of the network."""
@@ -355,9 +382,15 @@ class Architecture:
     def build_head(self, width: int, tagset: TagSet, kind: str = "") -> Head:
         """A fresh head over states of a width, of this architecture's kind or of another."""
         kind = kind or self.head
+        if kind != "crf":
+            self.need_words(f"a head {kind}")
         if kind == "softmax":
             return SoftmaxHead(width, len(tagset.names))
-        return (MLPHead if kind == "mlp" else CRFHead)(width, *tagging.legal(tagset.names, tagset.scheme))
+        legal = tagging.legal(tagset.names, tagset.scheme)
+        if self.unit == "word":
+            return (MLPHead if kind == "mlp" else CRFHead)(width, *legal)
+        parts = tagging.over_pieces(tagset.names, tagset.scheme) if self.unit == "piece" else None
+        return PieceHead(width, *legal, parts=parts)
 
     def network(self, encoder: AnyEncoder, head: Head, *more: Head) -> nn.ModuleDict:
         """Encoder and heads under the names that `layer_of` knows."""

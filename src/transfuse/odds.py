@@ -194,8 +194,13 @@ class Network:
 
     def value(self, vectors: Tensor) -> Tensor:
         """``[n, units, width]`` to ``[n]`` log-odds, float64; differentiable."""
-        emissions = self._head.emissions(self._states(vectors))
-        return span_log_odds(emissions, self._scores, self._first, self._tags, self._closed_by)
+        states = self._states(vectors)
+        emissions = self._head.emissions(states)
+        tags = torch.tensor(self._tags, device=states.device)
+        rows = self._head.rows(tags, states[0, self._first : self._first + len(tags)]).tolist()
+        # of words of two kinds only those of the right one have weight
+        closed_by = self._closed_by and self._closed_by * (emissions.shape[2] // len(self._closed_by))
+        return span_log_odds(emissions, self._scores, self._first, rows, closed_by)
 
     @torch.no_grad()
     def __call__(self, kept: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ def path_scores(head: Head) -> PathScores:
     if crf is None:
         none = head.projection.weight.new_zeros(head.projection.out_features, dtype=torch.float64)
         return none, none, none.expand(len(none), -1)
-    parts = ((crf.start, crf.legal_start), (crf.end, crf.legal_end), (crf.transition, crf.legal_transition))
+    parts = zip(*crf.chain(), strict=True)
     start, end, move = (score.detach().double().masked_fill(~legal, _NEVER) for score, legal in parts)
     return start, end, move
 

@@ -428,6 +428,8 @@ def copy_head(source: Domain, target: Domain, layers: Sequence[str]) -> list[str
             if isinstance(one, MLPHead) and isinstance(two, MLPHead):
                 two.hidden.load_state_dict(one.hidden.state_dict())
         if "crf" in layers and isinstance(one, CRFHead) and isinstance(two, CRFHead):
+            further = torch.arange(len(two.crf.start) - len(ours))  # what no label has: a tag for continuations
+            a, b = torch.cat([a, len(theirs) + further]), torch.cat([b, len(ours) + further])
             two.crf.start[b] = one.crf.start[a]
             two.crf.end[b] = one.crf.end[a]
             two.crf.transition[b[:, None], b[None]] = one.crf.transition[a[:, None], a[None]]

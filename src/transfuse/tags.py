@@ -28,6 +28,7 @@ __all__ = [
     "encode",
     "faults",
     "legal",
+    "over_pieces",
     "tag_names",
 ]
 
@@ -274,6 +275,29 @@ def legal(tags: Sequence[str], scheme: str = Scheme.BIO) -> tuple[list[bool], li
     parts = [_parse(tag, scheme) for tag in tags]
     matrix = [[_allowed(before, after) for after in parts] for before in parts]
     return [_opened(_OUT, tag) for tag in parts], [_closed(tag) for tag in parts], matrix
+
+
+def over_pieces(tags: Sequence[str], scheme: str = Scheme.BIO) -> list[tuple[int, int, int]]:
+    """How the same mentions are written when each word is several pieces and a tag stands on each piece.
+
+    Args:
+        tags: as in `legal`.
+        scheme: one of `Scheme`.
+
+    Returns:
+        For the tag of a word, which tags stand on its first piece, on those in the middle, and on its last one.
+
+    Raises:
+        ConfigError: there is no such scheme.
+        DataError: a tag is none of the scheme's.
+    """
+    parts = [_parse(tag, scheme) for tag in tags]
+    free = {When.NEVER, When.MAYBE}
+
+    def find(label: str, begins: set[When], ends: set[When]) -> int:
+        return next(i for i, p in enumerate(parts) if p.label == label and p.begins in begins and p.ends in ends)
+
+    return [(find(p.label, {p.begins}, free), find(p.label, free, free), find(p.label, free, {p.ends})) for p in parts]
 
 
 def convert(

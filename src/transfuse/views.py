@@ -196,6 +196,8 @@ def begin_view(
         alike: words and labels are those of all sources, so that views of any of them can take over each other's
             weights.
     """
+    if gate:
+        settings.architecture.need_words("a gate")
     target = task.target
     read = [each for each in task.sources if others or alike or each.name == source.name]
     encoding = new_encoding([*read, target], settings, task=task, run=run)

@@ -31,6 +31,7 @@ class DomainMask(Paired):
 
     def fit(self, task: Task, *, run: Run) -> Tagger:
         """Learn sources and target together."""
+        self.architecture.need_words("domain-mask")
         begun = start(task, self, run=run)
         width, device = begun.encoding.encoder.width, begun.encoding.encoder.device
         domains = 1 + len(begun.sources)

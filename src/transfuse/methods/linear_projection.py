@@ -19,6 +19,7 @@ class LinearProjection(Paired):
 
     def fit(self, task: Task, *, run: Run) -> Tagger:
         """Learn sources and target together."""
+        self.architecture.need_words("linear-projection")
         begun = start(task, self, run=run)
         device = begun.encoding.encoder.device
 

@@ -20,7 +20,10 @@ from torch import Tensor, nn
 
 from transfuse.nn.padding import inside, still_running
 
-__all__ = ["CRF", "Lattice"]
+__all__ = ["CRF", "Lattice", "Scores"]
+
+Scores = tuple[Tensor, Tensor, Tensor]
+"""Of starts ``[tags]``, ends ``[tags]`` and transitions ``[tags, tags]``."""
 
 
 class CRF(nn.Module):
@@ -45,6 +48,11 @@ class CRF(nn.Module):
         for name, legal in (("start", start), ("end", end), ("transition", transition)):
             self.register_buffer(f"legal_{name}", torch.tensor(legal), persistent=False)
 
+    def chain(self) -> tuple[Scores, Scores]:
+        """The scores, and bool which of them are of what is legal."""
+        legal = self.legal_start, self.legal_end, self.legal_transition
+        return (self.start, self.end, self.transition), legal
+
     def loss(self, emissions: Tensor, lengths: Tensor, *, tags: Tensor, allowed: Tensor | None = None) -> Tensor:
         """Negative log-likelihood of each sentence.
 
@@ -57,8 +65,7 @@ class CRF(nn.Module):
         Returns:
             ``[batch]``, in nats, at least 0.
         """
-        parameters = (self.start, self.end, self.transition)
-        legal = (self.legal_start, self.legal_end, self.legal_transition)
+        parameters, legal = self.chain()
         everything: Tensor = _Partition.apply(emissions, *parameters, legal, lengths, None)  # type: ignore[no-untyped-call]
         if allowed is None:
             return everything - self.score(emissions, lengths, tags)
@@ -67,11 +74,12 @@ class CRF(nn.Module):
 
     def score(self, emissions: Tensor, lengths: Tensor, tags: Tensor) -> Tensor:
         """The score of one path a sentence: ``[batch]``; shapes as in `loss`."""
+        start, end, transition = self.chain()[0]
         steps = inside(lengths, tags.shape[1])
         words = emissions.gather(2, tags[..., None]).squeeze(2) * steps
-        moves = self.transition[tags[:, :-1], tags[:, 1:]] * steps[:, 1:]
+        moves = transition[tags[:, :-1], tags[:, 1:]] * steps[:, 1:]
         last = tags.gather(1, lengths[:, None] - 1).squeeze(1)
-        return self.start[tags[:, 0]] + words.sum(1) + moves.sum(1) + self.end[last]
+        return start[tags[:, 0]] + words.sum(1) + moves.sum(1) + end[last]
 
     @torch.no_grad()
     def lattice(self, emissions: Tensor, lengths: Tensor) -> Lattice:
@@ -87,10 +95,10 @@ class CRF(nn.Module):
             ``[batch, time]`` tags; 0 where a sentence has ended.
         """
         never = torch.finfo(emissions.dtype).min / 4
-        move = self.transition.masked_fill(~self.legal_transition, never).T.contiguous()
-        best = emissions[:, 0] + self.start.masked_fill(~self.legal_start, never)
+        start, end, move = (scores.masked_fill(~legal, never) for scores, legal in zip(*self.chain(), strict=True))
+        move = move.T.contiguous()
+        best = emissions[:, 0] + start
         batch, time, tags = emissions.shape
-        final = self.end.masked_fill(~self.legal_end, never)
         alive = still_running(lengths, time)
         came_from = torch.zeros(time, batch, tags, dtype=torch.long, device=emissions.device)
         for t in range(1, time):
@@ -98,20 +106,17 @@ class CRF(nn.Module):
             value, came_from[t, :n] = (best[:n, None] + move).max(-1)
             best = torch.cat([value + emissions[:n, t], best[n:]])
         path = torch.zeros(batch, time, dtype=torch.long, device=emissions.device)
-        tag = (best + final).argmax(-1)
+        tag = (best + end).argmax(-1)
         for t in range(time - 1, -1, -1):
             n = alive[t]
             path[:n, t] = tag[:n]
             tag[:n] = came_from[t, :n].gather(1, tag[:n, None]).squeeze(1) if t else tag[:n]
         return path
 
-    def _weights(self) -> tuple[Tensor, Tensor, Tensor]:
+    def _weights(self) -> Scores:
         """Start, end and transition as float64 weights, 0 where illegal."""
-        return (
-            self.start.double().exp() * self.legal_start,
-            self.end.double().exp() * self.legal_end,
-            self.transition.double().exp() * self.legal_transition,
-        )
+        start, end, move = (scores.double().exp() * legal for scores, legal in zip(*self.chain(), strict=True))
+        return start, end, move
 
 
 @dataclass(frozen=True)
@@ -137,6 +142,10 @@ class Lattice:
         """``[batch, time, tags]`` p(tag | sentence)."""
         return self.forward * self.backward
 
+    def step(self, row: int, word: int) -> Tensor:
+        """``[tags, tags]`` transition weights from the word before to a word."""
+        return self.move
+
     def span(self, row: int, first: int, tags: Sequence[int], closed_by: Sequence[bool] | None) -> float:
         """Probability that a sentence's path reads ``tags`` from word ``first`` on, and then does not go on.
 
@@ -148,11 +157,11 @@ class Lattice:
         """
         value = self.forward[row, first, tags[0]]
         for step, (before, tag) in enumerate(pairwise(tags), start=first + 1):
-            value = value * self.move[before, tag] * self.arriving[row, step, tag]
+            value = value * self.step(row, step)[before, tag] * self.arriving[row, step, tag]
         after = first + len(tags)
         if closed_by is None:
             return float(value * self.backward[row, after - 1, tags[-1]])
-        onward = self.move[tags[-1]] * self.arriving[row, after] * self.backward[row, after]
+        onward = self.step(row, after)[tags[-1]] * self.arriving[row, after] * self.backward[row, after]
         return float(value * onward[torch.tensor(closed_by, device=onward.device)].sum())
 
 

@@ -31,6 +31,15 @@ class Head(nn.Module, ABC):
         scores: Tensor = self.projection(states)
         return scores
 
+    def rows(self, tags: Tensor, states: Tensor) -> Tensor:
+        """Which of the emissions of words are those of some tags: ``[..., time]`` tags to columns of `emissions`.
+
+        Args:
+            tags: ``[..., time]``.
+            states: ``[..., time, width]``.
+        """
+        return tags
+
     @abstractmethod
     def loss(self, states: Tensor, lengths: Tensor, *, tags: Tensor, allowed: Tensor | None = None) -> Tensor:
         """Negative log-likelihood of each sentence in nats: ``[batch]``. Arguments as in `CRF.loss`."""

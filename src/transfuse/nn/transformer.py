@@ -54,6 +54,8 @@ class Transformer(nn.Module):
         still: the model never changes: inside it nothing is dropped, and each sentence is read alone, so that its
             states are the same bit for bit in any company.
         kept: where the states of a still model are kept; None to compute them whenever they are read.
+        unit: ``word`` for the state of each word's first piece, else what `transfuse.nn.pieced.PieceHead` reads of a
+            word: of all ``piece``, or of the first and the number of each ``continuation``.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Transformer(nn.Module):
         dropout: float,
         still: bool = False,
         kept: KeptStates | None = None,
+        unit: str = "word",
     ) -> None:
         super().__init__()
         self.model = model
@@ -75,7 +78,9 @@ class Transformer(nn.Module):
         self.capacity = window - len(marks.prefix) - len(marks.suffix)
         self.after = Dropout(dropout, variational=False)
         config: Any = model.config
-        self.width: int = config.hidden_size
+        self.unit = unit
+        hidden: int = config.hidden_size
+        self.width = {"word": hidden, "piece": 3 * hidden + 1, "continuation": hidden + 1}[unit]
 
     @property
     def device(self) -> torch.device:
@@ -118,6 +123,8 @@ class Transformer(nn.Module):
             states = nn.utils.rnn.pad_sequence(rows, batch_first=True)
         else:
             states = self._together(forms, places, lengths)
+        if self.unit != "word":  # a number of pieces is nothing to drop
+            return torch.cat([self.after(states[..., :-1]), states[..., -1:]], -1)
         dropped: Tensor = self.after(states)
         return dropped
 
@@ -168,7 +175,7 @@ class Transformer(nn.Module):
         return nn.utils.rnn.pad_sequence([torch.cat(part) for part in parts], batch_first=True)
 
     def _encode(self, forms: PieceForms, places: Tensor, counts: Tensor) -> Tensor:
-        """The states of words' head pieces; ``counts`` ``[batch, time]`` are 0 where no word stands."""
+        """The states of words; ``counts`` ``[batch, time]`` are 0 where no word stands."""
         marks, device = self.marks, places.device
         before = counts.cumsum(1) - counts
         total = counts.sum(1)
@@ -197,7 +204,22 @@ class Transformer(nn.Module):
         low = self.training and self.precision == "bf16"
         with torch.autocast(device.type, torch.bfloat16, enabled=low):
             states: Tensor = self.model(input_ids=ids, attention_mask=mask.long(), **types).last_hidden_state.float()
-        return states.gather(1, heads.clamp(max=width - 1)[..., None].expand(-1, -1, states.shape[2]))
+        tails = first + counts - 1
+        return self._of_words(states, heads.clamp(max=width - 1), tails.clamp(0, width - 1))
+
+    def _of_words(self, states: Tensor, heads: Tensor, tails: Tensor) -> Tensor:
+        """From states of pieces to those of words, whose first and last pieces stand at ``[batch, time]`` places."""
+        hidden = states.shape[2]
+        first = states.gather(1, heads[..., None].expand(-1, -1, hidden))
+        if self.unit == "word":
+            return first
+        more = (tails - heads).clamp(min=0)[..., None]
+        if self.unit == "continuation":
+            return torch.cat([first, more.to(first.dtype)], -1)
+        place = torch.arange(states.shape[1], device=states.device)
+        between = (place > heads[..., None]) & (place < tails[..., None])
+        last = states.gather(1, tails[..., None].expand(-1, -1, hidden)) * (more > 0)
+        return torch.cat([first, between.to(states.dtype) @ states, last, more.to(first.dtype)], -1)
 
 
 def _key(forms: PieceForms) -> bytes:
