@@ -57,6 +57,7 @@ BAD = {
         "recurrent_dropout": 1.0,
         "word_dropout": -1.0,
         "context_width": 0,
+        "corpus_width": 0,
     },
     TransformerEncoder: {"layers": -1, "frozen": -1, "rate": (-1.0, math.nan), "dropout": 1.0, "window": 15},
     Vectors: {

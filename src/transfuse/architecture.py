@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -90,6 +90,7 @@ class BiLSTMEncoder:
         gazetteers: lists of names; a word is told its place in the names of each. Lexicons, ``terms:FILE``, or folders
             as ``transfuse silver gazetteer`` leaves them; see `transfuse.context.find_gazetteer`.
         context_width: columns for the part of speech, and for each list of names.
+        corpus_width: columns for the corpus that a sentence is of, where corpora are learned together.
         transformer: a pre-trained model whose states are read beside all that.
     """
 
@@ -112,9 +113,11 @@ class BiLSTMEncoder:
     gazetteers: tuple[str, ...] = ()
     context_width: int = 25
     transformer: TransformerEncoder | None = None
+    corpus_width: int | None = None  # None, so that recipes of before have the hash that they had
 
     def __post_init__(self) -> None:
         sizes = ("hidden", "word_width", "char_width", "char_filters", "char_widths", "feature_width", "context_width")
+        check_ranges(self, "encoder", corpus_width="[1, inf)")
         shares = ("dropout", "recurrent_dropout")
         check_ranges(self, "encoder", **dict.fromkeys(sizes, "[1, inf)"), **dict.fromkeys(shares, "[0, 1)"))
         check_ranges(self, "encoder", word_rate="[0, inf)", word_dropout="[0, inf)")
@@ -130,9 +133,14 @@ class BiLSTMEncoder:
         if not (self.words or self.characters != "none" or self.buckets or told):
             raise ConfigError("encoder: without words, characters, features and a transformer there is nothing to read")
 
-    def context(self) -> Context:
-        """What is told of the places of words. Raises as `transfuse.context.find_gazetteer` does."""
-        return Context(tuple(find_gazetteer(spec) for spec in self.gazetteers), self.pos)
+    def context(self, corpora: Iterable[str] = ()) -> Context:
+        """What is told of the places of words. Raises as `transfuse.context.find_gazetteer` does.
+
+        Args:
+            corpora: names of those that are told apart if `corpus_width` is set.
+        """
+        told = tuple(corpora) if self.corpus_width else ()
+        return Context(tuple(find_gazetteer(spec) for spec in self.gazetteers), self.pos, told)
 
     def load(self) -> tuple[Transformer | None, Pieces | None, dict[str, str]]:
         """The pre-trained part, if there is one; see `TransformerEncoder.load`."""
@@ -146,6 +154,9 @@ class BiLSTMEncoder:
             vectors: ``[words + 1, width]`` fixed vectors, row 0 for unknown words; width 0 for none.
             transformer: the pre-trained part.
         """
+        widths = [self.context_width] * len(vocabulary.context.sizes)
+        if vocabulary.context.corpora:
+            widths[-1] = self.corpus_width or 0
         forms = FormEncoder(
             vectors,
             trained=len(vocabulary.trained) + 1,
@@ -153,8 +164,7 @@ class BiLSTMEncoder:
             chars=self._characters(vocabulary.alphabet),
             buckets=vocabulary.buckets,
             feature_width=self.feature_width,
-            context=vocabulary.context.sizes,
-            context_width=self.context_width,
+            context=list(zip(vocabulary.context.sizes, widths, strict=True)),
             words=self.words,
         )
         if forms.correction is not None and not self.word_rate and vectors.shape[1]:

@@ -1,14 +1,15 @@
-"""What an encoder is told of words beside their form: in which names of a list they stand, and their part of speech.
+"""What an encoder is told of words beside their form: their place in names of a list, part of speech, and corpus.
 
-Kumar & Eluri (2024) call it features before the tagger. Both are read off the text, never off its annotation, so that
-training and tagging see the same.
+Kumar & Eluri (2024) call it features before the tagger. Names and part of speech are read off the text, never off its
+annotation, so that training and tagging see the same. Which corpora are learned together is known (Stymne et al. 2018,
+treebank embeddings); text that is to be tagged is taken for the target's.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -51,35 +52,45 @@ class Form(str):
 
 @dataclass(frozen=True)
 class Context:
-    """What words are told by, in this order: each list of names, then the part of speech.
+    """What words are told by, in this order: each list of names, the part of speech, the corpus.
 
     Attributes:
         gazetteers: lists of names. A word is told its place in the longest name (BIOES) and that name's label.
         pos: tell the part of speech (English; the tagger of the library TextBlob, which reads words alone).
+        corpora: names of the corpora that are told apart, the target first; none are unless there are some.
+        home: the number of the one that text is of, unless something else is said.
     """
 
     gazetteers: tuple[Gazetteer, ...] = ()
     pos: bool = False
+    corpora: tuple[str, ...] = ()
+    home: int = 0
 
     def __bool__(self) -> bool:
-        return bool(self.gazetteers) or self.pos
+        return bool(self.gazetteers or self.pos or self.corpora)
 
     @property
     def sizes(self) -> tuple[int, ...]:
         """Rows of each table."""
-        return (*(len(names) for names in self._tags), *([len(PARTS_OF_SPEECH) + 1] if self.pos else []))
+        pos = [len(PARTS_OF_SPEECH) + 1] if self.pos else []
+        return (*(len(names) for names in self._tags), *pos, *([len(self.corpora)] if self.corpora else []))
+
+    def at(self, corpus: str) -> Context:
+        """With another corpus as the one that text is of; the same where none are told apart."""
+        return replace(self, home=self.corpora.index(corpus)) if self.corpora else self
 
     @cached_property
     def _tags(self) -> list[dict[str, int]]:
         names = [tagging.tag_names(gazetteer.labels, _SCHEME) for gazetteer in self.gazetteers]
         return [{name: row for row, name in enumerate(some)} for some in names]
 
-    def read(self, text: str, offsets: Sequence[tuple[int, int]]) -> list[tuple[int, ...]]:
+    def read(self, text: str, offsets: Sequence[tuple[int, int]], corpus: str = "") -> list[tuple[int, ...]]:
         """For each word of a sentence its rows, one a table.
 
         Args:
             text: the document's.
             offsets: of the sentence's words there, at least one.
+            corpus: that it is of; `home` unless given.
         """
         columns = [
             self._places(gazetteer, rows, text, offsets)
@@ -87,6 +98,8 @@ class Context:
         ]
         if self.pos:
             columns.append(_parts_of_speech([text[a:b] for a, b in offsets]))
+        if self.corpora:
+            columns.append([self.corpora.index(corpus) if corpus else self.home] * len(offsets))
         return list(zip(*columns, strict=True))
 
     @staticmethod
@@ -103,7 +116,8 @@ class Context:
     def to_dict(self) -> dict[str, Any]:
         """As JSON holds it, names and all."""
         lists = [{"matching": asdict(g.matching), "terms": g.terms} for g in self.gazetteers]
-        return {"gazetteers": lists, "pos": self.pos}
+        told = {"corpora": self.corpora, "home": self.home} if self.corpora else {}
+        return {"gazetteers": lists, "pos": self.pos, **told}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Context:
@@ -116,12 +130,15 @@ class Context:
             Gazetteer([(str(name), str(label)) for name, label in each["terms"]], Matching(**each["matching"]))
             for each in data["gazetteers"]
         ]
-        return cls(tuple(lists), bool(data["pos"]))
+        corpora, home = tuple(map(str, data.get("corpora", ()))), int(data.get("home", 0))
+        if home not in range(max(1, len(corpora))):
+            raise ValueError(f"there is no corpus {home} among {len(corpora)}")
+        return cls(tuple(lists), bool(data["pos"]), corpora, home)
 
     def facts(self) -> dict[str, Any]:
         """For records and keys: what was told, and the SHA-256 of each list of names."""
         lists = [{"names": len(g.terms), "labels": g.labels, "sha256": g.sha256} for g in self.gazetteers]
-        return {"gazetteers": lists, "pos": self.pos}
+        return {"gazetteers": lists, "pos": self.pos, **({"corpora": self.corpora} if self.corpora else {})}
 
 
 def find_gazetteer(spec: str) -> Gazetteer:

@@ -28,6 +28,11 @@ class MixedVocabulary:
     words: Vocabulary
     pieces: Pieces
 
+    def at(self, corpus: str) -> MixedVocabulary:
+        """See `transfuse.vocabulary.Vocabulary.at`."""
+        words = self.words.at(corpus)
+        return self if words is self.words else MixedVocabulary(words, self.pieces)
+
 
 class MixedTable:
     """Numbers word forms as they come; see `transfuse.vocabulary.FormTable`.
@@ -57,9 +62,9 @@ class MixedTable:
         self._pieces.clear()
         self._number.clear()
 
-    def spell(self, text: str, offsets: Sequence[tuple[int, int]]) -> list[str]:
-        """The words of a sentence, each with what stands right before it and what is told of its place."""
-        both = zip(self._words.spell(text, offsets), self._pieces.spell(text, offsets), strict=True)
+    def spell(self, text: str, offsets: Sequence[tuple[int, int]], corpus: str = "") -> list[str]:
+        """The words of a sentence, each with what stands right before it and what is told of its place and corpus."""
+        both = zip(self._words.spell(text, offsets, corpus), self._pieces.spell(text, offsets), strict=True)
         return [Form(word, _form(piece).before, _form(word).context) for word, piece in both]
 
     def numbers(self, forms: Iterable[str]) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ def read_sentences(
     tagset: TagSet,
     *,
     annotated: Iterable[str],
+    corpus: str = "",
     losses: Losses | None = None,
 ) -> list[Sentence]:
     """Documents as training sentences; no sentence border falls into a mention.
@@ -59,9 +61,11 @@ def read_sentences(
         tagset: the tags to learn.
         annotated: the labels that the documents' annotators looked for. A word outside all mentions may, for all we
             know, belong to one of the other labels of the tag set.
+        corpus: that the documents are of, for an encoder that tells corpora apart; the target unless given.
         losses: mentions that no flat tag sequence over words can hold.
     """
     row = {name: i for i, name in enumerate(tagset.names)}
+    spell = table.spell if isinstance(table, PieceTable) else partial(table.spell, corpus=corpus)
     missing = set(tagset.labels) - set(annotated)
     outside = (0, *(i for name, i in row.items() if name.partition("-")[2] in missing))
     everything = tuple(range(len(row)))
@@ -78,7 +82,7 @@ def read_sentences(
                 open_words = {i: outside for i, tag in enumerate(tags) if tag == 0}
             for a, b in document.unknown:
                 open_words |= {i: everything for i, (x, y) in enumerate(offsets) if x < b and a < y}
-            forms = table.numbers(table.spell(document.text, offsets))
+            forms = table.numbers(spell(document.text, offsets))
             found.append(Sentence(tuple(forms), tuple(tags), tuple(sorted(open_words.items()))))
     return found
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from transfuse import score as scoring
-from transfuse.architecture import AnyEncoder, AnyTable, Architecture, TagSet, TransformerEncoder
+from transfuse.architecture import AnyEncoder, AnyTable, Architecture, BiLSTMEncoder, TagSet, TransformerEncoder
 from transfuse.layers import layer_of, slices, within
 from transfuse.losses import Losses
 from transfuse.mixed import MixedVocabulary
@@ -18,6 +18,7 @@ from transfuse.neural import NeuralTagger, Sentence, batches, collate, read_sent
 from transfuse.nn.domain import DomainHead
 from transfuse.nn.encoder import Batch, Encoder
 from transfuse.nn.head import CRFHead, Head, MLPHead
+from transfuse.pieces import Pieces
 from transfuse.run import Run, Stage
 from transfuse.text import ConfigError, Corpus, Document, Tagger, Task
 from transfuse.train import Training, fit
@@ -84,11 +85,13 @@ class Encoding:
         """A fresh head."""
         return self.architecture.build_head(self.encoder.width, tagset).to(self.encoder.device)
 
-    def tagger(self, head: Head, tagset: TagSet, outputs: Sequence[str] | None = None) -> NeuralTagger:
-        """The encoder with one head, put to work."""
-        return NeuralTagger(
-            self.encoder, head, self.table.vocabulary, tagset, architecture=self.architecture, outputs=outputs
-        )
+    def tagger(
+        self, head: Head, tagset: TagSet, outputs: Sequence[str] | None = None, *, corpus: str = ""
+    ) -> NeuralTagger:
+        """The encoder with one head, put to work on text of a corpus, by default of the target."""
+        known = self.table.vocabulary
+        known = known.at(corpus) if corpus and not isinstance(known, Pieces) else known
+        return NeuralTagger(self.encoder, head, known, tagset, architecture=self.architecture, outputs=outputs)
 
     def batch(self, items: Sequence[Sentence], tagset: TagSet) -> Batch:
         """Training sentences, longest first, as a batch on the encoder's device."""
@@ -151,7 +154,7 @@ def new_encoding(corpora: Sequence[Corpus], settings: Supervised, *, task: Task,
     bilstm = settings.architecture.encoder
     if not bilstm.words and settings.vectors not in (Vectors(), Vectors(kind="none")):
         raise ConfigError("vectors: encoder.words is off, so there is nothing to set")
-    context = bilstm.context()
+    context = bilstm.context(_told_apart(corpora, bilstm, task.target))
     vectors = get_vectors(settings.vectors, task, run)
     vocabulary = Vocabulary.of(vectors.words, _forms(corpora), buckets=bilstm.buckets, context=context)
     if not vocabulary.trained:
@@ -170,6 +173,23 @@ def new_encoding(corpora: Sequence[Corpus], settings: Supervised, *, task: Task,
     )
     table = bilstm.table(MixedVocabulary(vocabulary, pieces) if pieces else vocabulary, encoder)
     return Encoding(encoder.to(run.device), table, settings.architecture, origin)
+
+
+def _told_apart(corpora: Sequence[Corpus], bilstm: BiLSTMEncoder, target: Corpus) -> list[str]:
+    """The names of the corpora that words are told by, the target's first; none where the settings want none."""
+    if bilstm.corpus_width is None:
+        return []
+    names = [corpus.name for corpus in corpora]
+    if target.name not in names or len(set(names)) < 2:
+        raise ConfigError(
+            "encoder.corpus_width: the target is not learned together with sources here, so no corpora are told apart; "
+            'pooled, multitask, mtl-xc, mtl-ls, and joint with init = "fresh" do'
+        )
+    if not target.train:
+        raise ConfigError(
+            f"encoder.corpus_width: {target.name} has no labelled document, so nothing would be learned of its vector"
+        )
+    return list(dict.fromkeys([target.name, *names]))
 
 
 def _pretrained(settings: Supervised, transformer: TransformerEncoder, run: Run) -> Encoding:
@@ -211,7 +231,7 @@ class Domain:
     def tagger(self, encoding: Encoding) -> NeuralTagger:
         """The encoder with this head, put to work; only the corpus' labels come out."""
         head = self.head.folded() if isinstance(self.head, DomainHead) else self.head
-        return encoding.tagger(head, self.tagset, self.corpus.labels)
+        return encoding.tagger(head, self.tagset, self.corpus.labels, corpus=self.corpus.name)
 
     def score(self, encoding: Encoding) -> float | None:
         """Strict micro F1 on the development split; None where there is none."""
@@ -242,7 +262,9 @@ def read_domain(
     """
     tagset = tagset or encoding.tagset(corpus.labels)
     losses = Losses()
-    found = read_sentences(corpus.train, encoding.table, tagset, annotated=corpus.labels, losses=losses)
+    found = read_sentences(
+        corpus.train, encoding.table, tagset, annotated=corpus.labels, corpus=corpus.name, losses=losses
+    )
     stage.record(
         "read",
         corpus=corpus.name,

@@ -126,6 +126,11 @@ class Vocabulary:
         """Rows of the character table."""
         return len(self.chars) + 4
 
+    def at(self, corpus: str) -> Vocabulary:
+        """For text of another corpus, see `transfuse.context.Context.at`; the same where that changes nothing."""
+        context = self.context.at(corpus)
+        return self if context == self.context else replace(self, context=context)
+
     def save(self, path: Path) -> None:
         """Write as JSON."""
         data: dict[str, Any] = {"words": self.words, "trained": self.trained, "chars": self.chars}
@@ -165,12 +170,12 @@ class FormTable:
         """The forms by their numbers."""
         return [form for form, _ in self._number] if self.vocabulary.context else list(self._number)
 
-    def spell(self, text: str, offsets: Sequence[tuple[int, int]]) -> list[str]:
-        """The words of a sentence as they are spelt, with what is told of their places."""
+    def spell(self, text: str, offsets: Sequence[tuple[int, int]], corpus: str = "") -> list[str]:
+        """The words of a sentence as they are spelt, with what is told of their places, and of their corpus."""
         context = self.vocabulary.context
         if not context or not offsets:
             return [text[start:end] for start, end in offsets]
-        rows = context.read(text, offsets)
+        rows = context.read(text, offsets, corpus)
         return [Form(text[start:end], "", row) for (start, end), row in zip(offsets, rows, strict=True)]
 
     def numbers(self, forms: Iterable[str]) -> list[int]:

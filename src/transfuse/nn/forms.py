@@ -174,8 +174,7 @@ class FormEncoder(nn.Module):
         chars: the character encoder, or None.
         buckets: rows of the feature table; 0 is no features.
         feature_width: columns of the feature table.
-        context: rows of each table of the context.
-        context_width: columns of each.
+        context: rows and columns of each table of the context.
         words: whether there are word vectors and corrections at all.
     """
 
@@ -190,8 +189,7 @@ class FormEncoder(nn.Module):
         chars: CharCNN | CharLSTM | None,
         buckets: int,
         feature_width: int,
-        context: Sequence[int] = (),
-        context_width: int = 0,
+        context: Sequence[tuple[int, int]] = (),
         words: bool = True,
     ) -> None:
         super().__init__()
@@ -206,9 +204,9 @@ class FormEncoder(nn.Module):
         self.features = nn.EmbeddingBag(buckets, feature_width, mode="sum", padding_idx=0) if buckets else None
         if self.features is not None:
             nn.init.normal_(self.features.weight, std=0.1)
-        self.context = nn.ModuleList(nn.Embedding(rows, context_width) for rows in context)
+        self.context = nn.ModuleList(nn.Embedding(*shape) for shape in context)
         self.width = columns + (chars.width if chars else 0) + (feature_width if buckets else 0)
-        self.width += context_width * len(self.context)
+        self.width += sum(width for _, width in context)
 
     def forward(self, forms: Forms, *, unknown: Tensor | None = None) -> Tensor:
         """``[forms, width]``.
