@@ -75,7 +75,7 @@ class PieceHead(CRFHead):
     state of its last one, and the number of pieces behind the first (of a word with one piece, the second and third
     part are not read). As emissions are linear in the states, nothing more need be known of the pieces.
 
-    With a tag of its own for all pieces behind the first (``X``, Devlin et al. 2019), what these pieces say themselves
+    With a tag of its own for all pieces behind the first (``X``), what these pieces say themselves
     cancels, for the tag stands on them in every path: they have no emissions, and states have no part for them.
     Transitions lead through the tag, and what may follow it is what may follow the word.
 
