@@ -205,7 +205,7 @@ class Transformer(nn.Module):
         with torch.autocast(device.type, torch.bfloat16, enabled=low):
             states: Tensor = self.model(input_ids=ids, attention_mask=mask.long(), **types).last_hidden_state.float()
         tails = first + counts - 1
-        return self._of_words(states, heads.clamp(max=width - 1), tails.clamp(0, width - 1))
+        return self._of_words(states, heads.clamp(max=width - 1), tails.clamp(max=width - 1))
 
     def _of_words(self, states: Tensor, heads: Tensor, tails: Tensor) -> Tensor:
         """From states of pieces to those of words, whose first and last pieces stand at ``[batch, time]`` places."""
