@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 from transfuse import corpora, formats, methods
 from transfuse.printed import means_grid, means_title, rows_grid
@@ -72,9 +73,16 @@ def corpora_facts() -> str:
     return table(("Name", "Title", "Language", "Labels", "Units", "Units / entities", "Licence"), rows)
 
 
+@cache
+def figures_of(name: str) -> dict[str, Any]:
+    """What is done of a shipped comparison; kept beside its records, unless this is only a check."""
+    found = read_reproduction(name, ROOT / "results")
+    return found.figures() if "--check" in sys.argv else found.write_figures()
+
+
 def results(name: str) -> str:
     """What is done of a shipped comparison, beside the published numbers."""
-    figures = read_reproduction(name, ROOT / "results").figures()
+    figures = figures_of(name)
     texts = [f"{figures['done']:,} of {figures['total']:,} runs are done."]
     if figures["done"]:
         texts.append(f"Chosen by: {'; '.join(figures['selection'])}. p is corrected for {figures['tests']:,} tests.")
@@ -94,7 +102,7 @@ def results(name: str) -> str:
 
 def types(name: str) -> str:
     """Precision, recall and F1 by type, strict and relaxed, of a shipped comparison's tables."""
-    figures = read_reproduction(name, ROOT / "results").figures()
+    figures = figures_of(name)
     grids = {f"**{each['task']}**": each["types"] for each in figures["tables"] if each.get("types")}
     return "\n\n".join(part for task, grid in grids.items() for part in (task, table(*grid))) or "No run is done."
 
