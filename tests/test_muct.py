@@ -91,7 +91,7 @@ def votings(draw: st.DrawFn) -> list[Ballot]:
     return found
 
 
-def by_hand(ballots: Sequence[Ballot]) -> set[Span]:
+def by_hand(ballots: Sequence[Ballot], quorum: int = 0) -> set[Span]:
     """Place by place: who is for a span, who for a rival, who for nothing; written without looking at the other."""
     left = {span for ballot in ballots for span in ballot.spans}
     found: set[Span] = set()
@@ -111,6 +111,10 @@ def by_hand(ballots: Sequence[Ballot]) -> set[Span]:
         best = max(order)[-1]
         left.remove(best)
         con = [b for b in ballots if best[2] in b.labels and not any(meets(best, s) for s in b.spans)]
+        if quorum:
+            if len(pro(best)) >= quorum and not any(meets(best, other) for other in found):
+                found.add(best)
+            continue
         if len(pro(best)) < len(con):
             continue
         if len(pro(best)) == len(con):
@@ -122,18 +126,18 @@ def by_hand(ballots: Sequence[Ballot]) -> set[Span]:
     return found
 
 
-@given(votings())
+@given(votings(), st.integers(0, 3))
 @settings(max_examples=300)
-def test_the_vote_is_the_one_by_hand(ballots: list[Ballot]) -> None:
-    elected = elect(ballots)
-    assert {one.span for one in elected} == by_hand(ballots)
+def test_the_vote_is_the_one_by_hand(ballots: list[Ballot], quorum: int) -> None:
+    elected = elect(ballots, quorum=quorum)
+    assert {one.span for one in elected} == by_hand(ballots, quorum)
     assert [one.span for one in elected] == sorted(one.span for one in elected)
     for one in elected:
         able = [b for b in ballots if one.span[2] in b.labels]
         assert one.score == pytest.approx(sum(b.chance(one.span) for b in able) / len(able))
         assert one.votes == sum(one.span in b.spans for b in ballots)
         assert 0 <= one.margin <= one.votes / len(able)
-    assert {one.span for one in elect(ballots[::-1], scores=False)} == {one.span for one in elected}
+    assert {one.span for one in elect(ballots[::-1], scores=False, quorum=quorum)} == {one.span for one in elected}
 
 
 @given(votings(), st.sampled_from([0.0, 0.25, 1 / 3, 0.5, 1.0]))
@@ -154,6 +158,21 @@ def test_words_are_sure_where_a_vote_is_clear_enough(ballots: list[Ballot], lead
             shares.append(len(none) - sum(span in b.spans for b in ballots) >= lead * len(able))
         assert (word in unsure) == (not all(shares))
     assert lead or not unsure & {word for span in clear for word in range(*span[:2])}
+
+
+@given(votings(), st.integers(1, 3), st.sampled_from([0.0, 1 / 3, 1.0]))
+def test_where_silence_is_no_vote_every_named_word_is_elected_or_doubted(
+    ballots: list[Ballot], quorum: int, lead: float
+) -> None:
+    elected = elect(ballots, quorum=quorum)
+    sure = {word for one in elected if one.margin >= lead for word in range(*one.span[:2])}
+    named = {word for ballot in ballots for span in ballot.spans for word in range(*span[:2])}
+    assert doubted(ballots, elected, lead, quorum=quorum) == named - sure
+    for one in elected:
+        able = sum(one.span[2] in b.labels for b in ballots)
+        rivals = {s for b in ballots for s in b.spans if s != one.span and s[0] < one.span[1] and one.span[0] < s[1]}
+        most = max([quorum - 1, *(sum(s in b.spans for b in ballots) for s in rivals)])
+        assert one.margin == pytest.approx(max(0, one.votes - most) / able)
 
 
 def test_a_vote_told_out() -> None:
@@ -570,6 +589,7 @@ SWITCHES: dict[str, dict[str, Any]] = {
     "no filter": {"filter": False},
     "no mmd": {"mmd": 0.0},
     "mean": {"vote": "mean"},
+    "plurality": {"vote": "plurality"},
     "gate": {"gate": True},
     "token": {"agreement": "token"},
     "teacher": {"teacher": "vote", "lead": 0.0},

@@ -40,7 +40,7 @@ class Elected:
         span: the mention.
         votes: how many voters found it.
         margin: by how many votes it leads the strongest alternative, nothing among them, as a share of the voters that
-            look for its label; 0 where the confidence decided.
+            look for its label; 0 where the confidence decided. With a quorum nothing has one vote less than that.
         score: mean probability over those voters; None where nobody asked for it.
     """
 
@@ -50,7 +50,7 @@ class Elected:
     score: float | None
 
 
-def elect(ballots: Sequence[Ballot], *, scores: bool = True) -> list[Elected]:
+def elect(ballots: Sequence[Ballot], *, scores: bool = True, quorum: int = 0) -> list[Elected]:
     """The mentions with a relative majority, in order; no two overlap.
 
     A mention beats its rivals, the mentions that overlap it, by votes, then by the summed probability that its voters
@@ -60,6 +60,7 @@ def elect(ballots: Sequence[Ballot], *, scores: bool = True) -> list[Elected]:
     Args:
         ballots: one a voter.
         scores: ask for `Elected.score`.
+        quorum: above 0, finding nothing is no vote, and a mention needs so many voters.
     """
     votes = Counter(span for ballot in ballots for span in ballot.spans)
     rivals = {span: [other for other in votes if other != span and _overlap(span, other)] for span in votes}
@@ -71,15 +72,17 @@ def elect(ballots: Sequence[Ballot], *, scores: bool = True) -> list[Elected]:
     for span in sorted(votes, key=lambda span: (rank(span), span[2])):
         able = [ballot for ballot in ballots if span[2] in ballot.labels]
         against = [ballot for ballot in able if not any(_overlap(span, other) for other in ballot.spans)]
-        if any(_overlap(span, other.span) for other in found) or not _beats_nothing(span, ballots, against):
+        elected = votes[span] >= quorum if quorum else _beats_nothing(span, ballots, against)
+        if not elected or any(_overlap(span, other.span) for other in found):
             continue
-        lead = votes[span] - max(len(against), *(votes[other] for other in rivals[span]), 0)
+        nothing = quorum - 1 if quorum else len(against)
+        lead = votes[span] - max(nothing, *(votes[other] for other in rivals[span]), 0)
         score = fsum(ballot.chance(span) for ballot in able) / len(able) if scores else None
         found.append(Elected(span, votes[span], max(0, lead) / len(able), score))
     return sorted(found, key=lambda elected: elected.span)
 
 
-def doubted(ballots: Sequence[Ballot], elected: Sequence[Elected], lead: float) -> set[int]:
+def doubted(ballots: Sequence[Ballot], elected: Sequence[Elected], lead: float, *, quorum: int = 0) -> set[int]:
     """The words of a sentence on which the voters are not sure enough.
 
     Args:
@@ -87,6 +90,7 @@ def doubted(ballots: Sequence[Ballot], elected: Sequence[Elected], lead: float) 
         elected: what `elect` made of them.
         lead: by how many votes, as a share of the voters, an elected mention has to lead its strongest alternative, and
             nothing has to lead a mention that was not elected, for their words to be sure.
+        quorum: as in `elect`; above 0, words that anybody names and nobody was elected for are doubted.
     """
     found: set[int] = set()
     for one in elected:
@@ -96,7 +100,7 @@ def doubted(ballots: Sequence[Ballot], elected: Sequence[Elected], lead: float) 
     for span in votes.keys() - {one.span for one in elected}:
         able = [ballot for ballot in ballots if span[2] in ballot.labels]
         against = sum(not any(_overlap(span, other) for other in ballot.spans) for ballot in able)
-        if against - votes[span] < lead * len(able):
+        if quorum or against - votes[span] < lead * len(able):
             found.update(range(*span[:2]))
     return found - {word for one in elected if one.margin >= lead for word in range(*one.span[:2])}
 

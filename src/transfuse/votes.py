@@ -22,10 +22,11 @@ from transfuse.text import BundleError, Document, Entity
 
 __all__ = ["Rule", "VoteTagger", "averaged", "best_spans"]
 
-Rule = Literal["majority", "mean", "credit"]
-"""majority: relative majority on spans, see `transfuse.ballots.elect`; mean: the best legal path under the mean of all
-heads' tag probabilities, each tag's mean being over the heads that look for its label; credit: each voter counts as far
-as it is to be believed, see `transfuse.credit`."""
+Rule = Literal["majority", "plurality", "mean", "credit"]
+"""majority: relative majority on spans, finding nothing being a vote, see `transfuse.ballots.elect`; plurality: that
+among what was found, finding nothing being no vote, where a mention needs as many voters as an encoder has heads;
+mean: the best legal path under the mean of all heads' tag probabilities, each tag's mean being over the heads that look
+for its label; credit: each voter counts as far as it is to be believed, see `transfuse.credit`."""
 
 _SMALLEST = 1e-12  # of a mean probability: its logarithm must be finite
 
@@ -130,14 +131,18 @@ class VoteTagger:
         return found
 
     def decide(self, ballots: Sequence[Ballot], *, scores: bool = False) -> list[Elected]:
-        """The mentions of a sentence, by majority or, where voters have credit, by that."""
-        return self.credit.elect(ballots) if self.credit else elect(ballots, scores=scores)
+        """The mentions of a sentence, by votes or, where voters have credit, by that."""
+        return self.credit.elect(ballots) if self.credit else elect(ballots, scores=scores, quorum=self._quorum)
 
     def doubt(self, ballots: Sequence[Ballot], lead: float) -> set[int]:
         """The words of a sentence on which the vote is not clear; see `transfuse.ballots.doubted`."""
         if self.credit:
             return self.credit.doubted(ballots, lead)
-        return doubted(ballots, elect(ballots, scores=False), lead)
+        return doubted(ballots, elect(ballots, scores=False, quorum=self._quorum), lead, quorum=self._quorum)
+
+    @property
+    def _quorum(self) -> int:
+        return min(map(len, self.kinds)) if self.rule == "plurality" else 0
 
     def _elected(self, sentences: Iterable[Sequence[Reading]], scores: bool) -> Iterator[list[Scored]]:
         for readings in sentences:
