@@ -22,7 +22,20 @@ pytest.importorskip("transformers", reason="the extra 'transformers' is not inst
 from tokenizers import Tokenizer
 from transformers import AutoModel, AutoTokenizer
 
-from tiny import LONGEST, architecture, brief, byte_pairs, layers, loaded, moved, states, task, unigrams, word_pieces
+from tiny import (
+    LONGEST,
+    architecture,
+    brief,
+    by_heart,
+    byte_pairs,
+    layers,
+    loaded,
+    moved,
+    states,
+    task,
+    unigrams,
+    word_pieces,
+)
 from transfuse import bundle, cli, encoders, methods
 from transfuse.architecture import TransformerEncoder
 from transfuse.context import Form
@@ -33,7 +46,7 @@ from transfuse.nn.transformer import cut
 from transfuse.pieces import Pieces, PieceTable
 from transfuse.recipe import make_recipe, merge, run_recipe
 from transfuse.run import Run
-from transfuse.supervised import Supervised, head_loss, new_encoding
+from transfuse.supervised import Supervised, new_encoding
 from transfuse.text import BundleError, ConfigError, Corpus, Document
 from transfuse.train import Training
 from transfuse.vectors import Vectors
@@ -86,15 +99,7 @@ def test_a_batch_is_learned_by_heart(family: str, made: dict[str, str], tmp_path
     tagset = encoding.tagset(learned.target.labels)
     head = encoding.head(tagset)
     items = read_sentences(learned.target.train, encoding.table, tagset, annotated=learned.target.labels)
-    batch = encoding.batch(sorted(items, key=lambda s: -len(s.forms))[:6], tagset)
-    optimizer = torch.optim.Adam([*encoding.encoder.parameters(), *head.parameters()], lr=0.01)
-    losses = []
-    for _ in range(25):
-        loss = head_loss(head, encoding.encoder(batch), batch)
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        losses.append(float(loss.detach()))
+    losses = by_heart(encoding, head, tagset, items)
     assert losses[-1] < 0.6 * losses[0]
 
 

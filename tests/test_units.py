@@ -18,7 +18,7 @@ pytest.importorskip("transformers", reason="the extra 'transformers' is not inst
 
 from transformers import AutoModel
 
-from tiny import architecture, brief, loaded, states, task
+from tiny import architecture, brief, by_heart, loaded, states, task
 from transfuse import bundle, methods
 from transfuse.architecture import Architecture, BiLSTMEncoder, TagSet, TransformerEncoder
 from transfuse.lighter import to_int8
@@ -29,7 +29,7 @@ from transfuse.odds import Network, Removal
 from transfuse.reading import Piece, Reader, Reading, Window
 from transfuse.recipe import make_recipe
 from transfuse.run import Run
-from transfuse.supervised import Domain, Supervised, copy_head, head_loss, new_encoding
+from transfuse.supervised import Domain, Supervised, copy_head, new_encoding
 from transfuse.tags import PREFIXES, decode, encode, legal, over_pieces, tag_names
 from transfuse.text import ConfigError, Corpus, Document
 from transfuse.train import Training
@@ -274,15 +274,7 @@ def test_a_batch_is_learned_by_heart_and_part_of_its_tags_is(unit: str, made: di
     # what no annotator looked for may stand on any word outside: partial labels
     items = read_sentences(learned.target.train, encoding.table, tagset, annotated=learned.target.labels)
     assert any(item.open for item in items)
-    batch = encoding.batch(sorted(items, key=lambda s: -len(s.forms))[:6], tagset)
-    optimizer = torch.optim.Adam([*encoding.encoder.parameters(), *head.parameters()], lr=0.01)
-    losses = []
-    for _ in range(25):
-        loss = head_loss(head, encoding.encoder(batch), batch)
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        losses.append(float(loss.detach()))
+    losses = by_heart(encoding, head, tagset, items)
     assert losses[-1] < 0.6 * losses[0]
 
 

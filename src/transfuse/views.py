@@ -211,9 +211,7 @@ def begin_view(
         fronts = tuple(DomainHead(head, gated) for head in heads)
     domain = read_domain(encoding, source, stage=stage, head=fronts[0], tagset=tagset)
     parts = {source.name: list(domain.items)}
-    for each in read if others else ():
-        if each.name == source.name:
-            continue
+    for each in [each for each in read if others and each.name != source.name]:
         found = list(read_domain(encoding, each, stage=stage, head=fronts[0], tagset=tagset).items)
         random.Random(f"{stage.name}/{stage.seed}/{each.name}").shuffle(found)
         parts[each.name] = found[: round(others * len(found))]
