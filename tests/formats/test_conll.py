@@ -214,3 +214,8 @@ def test_labels_are_changed_where_they_would_break_a_line() -> None:
 def test_a_token_that_would_start_a_document_is_refused() -> None:
     with pytest.raises(DataError, match="would start a document"):
         _write(Document("a", "b -DOCSTART- c"), tokens="blanks")
+
+
+def test_in_a_file_of_tabs_a_line_of_blanks_is_no_row() -> None:
+    with pytest.raises(DataError, match=r"3: one column only \('two words O'\)"):
+        _read("a\tO\nb\tB-X\ntwo words O\nc\tO\n")

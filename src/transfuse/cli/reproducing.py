@@ -77,6 +77,8 @@ def reproduce(
         figures.append(now.write_figures())
         if report and now.records:
             _report(now, report / each.name)
+        elif report:
+            note(f"{each.name}: no run is done, so there is no report")
     if as_json:
         print_json(figures)
     else:

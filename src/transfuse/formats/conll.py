@@ -79,8 +79,8 @@ def read(
         scheme: how tags spell mentions; ``auto`` goes by the prefixes at the head of the file.
         column: where the tag stands, from 0 or, backwards, from -1; None if there are no tags.
         token: where the token stands.
-        separator: ``tab``, ``blank`` (one each), ``run`` (of tabs and blanks) or any other text; ``auto`` is a tab in
-            lines that have one, else a blank.
+        separator: ``tab``, ``blank`` (one each), ``run`` (of tabs and blanks) or any other text; ``auto`` is a tab
+            where most lines at the head of the file have one, else a tab in lines that have one and a blank in others.
         joiner: ``blank``, ``none`` or any other text between tokens; ``auto`` is nothing where at least three in ten
             tokens at the head of the file are Chinese or Japanese.
         level: what a document is; ``auto`` is a sentence, unless the head of the file has document starts.
@@ -95,7 +95,7 @@ def read(
             ``raise``, an illegal sequence.
     """
     head = [line for line in source.head().split("\n")[:2000] if not line.startswith(docstart)]
-    cut = _Cutter(source, column, token, _SEPARATORS.get(separator, separator))
+    cut = _Cutter(source, column, token, _separator(separator, head))
     glue = _joiner(joiner, [row[0] for row in map(cut.quietly, head) if row])
     if scheme == "auto":
         scheme = _scheme([row[1] for row in map(cut.quietly, head) if row])
@@ -125,6 +125,14 @@ def read(
         entities += _entities(source, sentence, glue, base, scheme, policy, losses)
         texts.append(glue.join(sentence.tokens))
     yield from finish()
+
+
+def _separator(name: str, head: Iterable[str]) -> str | None:
+    """A file of tabs is held to them: a line of blanks in it would lose all words but one."""
+    if name != "auto":
+        return _SEPARATORS.get(name, name)
+    lines = [line for line in head if line.strip()]
+    return "\t" if 2 * sum("\t" in line for line in lines) > len(lines) else "auto"
 
 
 class _Cutter:
