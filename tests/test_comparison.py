@@ -53,6 +53,7 @@ def plan(**more):
         (plan(shares=[]), "compare.shares is empty"),
         (plan(shares=[-0.1]), r"compare\.shares lies in \[0, 1\]"),
         (plan(shares=[1.5]), r"compare\.shares lies in \[0, 1\]"),
+        (plan(tasks=[{**TASK, "ceiling": 0}]), r"compare\.tasks.*ceiling lies in \(0, 1\]"),
         (plan(baseline="pool"), r"compare\.baseline: pool is not compared; there are: target-only, crfsuite"),
         ({**plan(), "methods": {"retrain": {"sources": [2]}}}, r"methods\.retrain\.sources are numbers .* has 1"),
         ({**plan(), "methods": {"retrain": {"share": 2.0}}}, r"share lies in \[0, 1\]"),
@@ -114,11 +115,12 @@ def test_common_settings_go_to_whom_they_fit_and_own_ones_before_them():
     assert not hasattr(settings(found, "target-only"), "source_dropout")
 
 
-def test_without_labels_the_baselines_are_ceilings_and_a_variant_may_have_some_of_the_sources():
+@pytest.mark.parametrize("ceiling", [1.0, 0.25])
+def test_without_labels_the_baselines_are_ceilings_and_a_variant_may_have_some_of_the_sources(ceiling):
     sources = [SOURCE, "demo-oncology"]
     table = {
         "compare": {
-            "tasks": [{"target": TARGET, "sources": sources, "labels": "own"}],
+            "tasks": [{"target": TARGET, "sources": sources, "labels": "own", "ceiling": ceiling}],
             "shares": [0.0, 0.5],
             "baseline": "pooled",
         },
@@ -130,7 +132,7 @@ def test_without_labels_the_baselines_are_ceilings_and_a_variant_may_have_some_o
     }
     comparison = make_comparison(table)
     found = {(cell.variant.name, cell.share): cell.recipe.data for cell in comparison.cells()}
-    assert {name: found[name, 0.0].share for name in BASELINES} == dict.fromkeys(BASELINES, 1.0)
+    assert {name: found[name, 0.0].share for name in BASELINES} == dict.fromkeys(BASELINES, ceiling)
     assert {name: found[name, 0.5].share for name in BASELINES} == dict.fromkeys(BASELINES, 0.5)
     assert found["pooled", 0.0].share == 0 and found["pooled", 0.0].sources == tuple(sources)
     assert found["second", 0.0].share == 0 and found["second", 0.0].sources == (sources[1],)

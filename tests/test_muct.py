@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -62,6 +61,11 @@ def unlabelled(sources: int = 2, *, dev: bool = True) -> Task:
         replace(corpus(NAMES[i % 2], 6, seed=9 + i), name=f"source-{i}").with_split("dev", ()) for i in range(sources)
     )
     return Task(replace(target, splits=splits), others, raw)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRANSFUSE_CACHE", str(tmp_path_factory.mktemp("cache")))
 
 
 @pytest.fixture(scope="module")
@@ -603,18 +607,43 @@ SWITCHES: dict[str, dict[str, Any]] = {
 
 def test_every_switch_changes_the_result(tmp_path: Path) -> None:
     task = unlabelled(1)
-    longer = replace(BASE, training=replace(BRIEF, epochs=3, steps=25, rate=0.05), raw_limit=50, select="last")
+    longer = replace(BASE, training=replace(BRIEF, epochs=3, steps=30, rate=0.05), raw_limit=50, select="last")
     found: dict[str, list[Any]] = {}
     for name, changes in SWITCHES.items():
-        if set(changes) <= AFTER_WARMUP:  # these go on from the same warm-up, as a killed run would
-            shutil.copytree(tmp_path / "base" / "checkpoint", tmp_path / name / "checkpoint")
-            (tmp_path / name / "checkpoint" / "source-1-source-0-round-1.safetensors").unlink()
-        tagger, _ = fitted(task, tmp_path / name, longer, **changes)
+        tagger, run = fitted(task, tmp_path / name, longer, **changes)
+        assert [r["kept"] for r in run.records("shared")] == [name != "base" and set(changes) <= AFTER_WARMUP], name
         tagged = list(tagger.tag(task.target.test, confidence=True))
         found[name] = [[(e.start, e.end, e.label, e.score) for e in d.entities] for d in tagged]
         assert any(found[name]), name
     for one, other in itertools.combinations(found, 2):
         assert found[one] != found[other], (one, other)
+
+
+def test_a_warm_up_is_learned_once_and_leaves_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = unlabelled()
+    ends = []
+    for name, cache in (("first", "a"), ("second", "a"), ("elsewhere", "b")):
+        monkeypatch.setenv("TRANSFUSE_CACHE", str(tmp_path / cache))
+        tagger, run = fitted(task, tmp_path / name, gate=True)
+        ends.append([voter.encoder.state_dict() for voter in tagger.readers])
+        warm = [f"source-{i + 1}-source-{i}-round-0" for i in range(2)]
+        assert [(r["stage"], r["kept"]) for r in run.records("shared")] == [(s, name == "second") for s in warm]
+        trained = {r["stage"]: r["cpu_seconds"] for r in run.records("trained")}
+        assert all(trained[r["stage"]] == r["cpu_seconds"] for r in run.records("shared"))
+        assert ({r["stage"] for r in run.records("epoch")} >= set(warm)) == (name != "second")
+    for other in ends[1:]:
+        for one, two in zip(ends[0], other, strict=True):
+            assert all(torch.equal(one[key], two[key]) for key in one)
+    monkeypatch.setenv("TRANSFUSE_CACHE", str(tmp_path / "a"))
+    less = replace(task.sources[0], splits={"train": task.sources[0].train[:-1]})
+    for name, changed in (
+        ("source", replace(task, sources=(less, *task.sources[1:]))),
+        ("raw", replace(task, raw=task.raw[:-1])),
+        ("labels", replace(task, target=task.target.with_split("train", task.target.dev[:1]))),
+    ):
+        _, run = fitted(changed, tmp_path / name, gate=True)
+        kept = [r["kept"] for r in run.records("shared")]
+        assert kept == ([False, True] if name == "source" else [False, False]), name
 
 
 def test_one_view_is_taught_by_its_vote_what_its_heads_agree_on_by_token(tmp_path: Path) -> None:
@@ -679,18 +708,20 @@ class Killed(Exception):
     """In the place of a signal: nothing of the process is left but its files."""
 
 
-def test_a_killed_run_ends_in_the_same_bytes(task: Task, tmp_path: Path) -> None:
+def test_a_killed_run_ends_in_the_same_bytes(task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ticks = 0
 
     def count(*_: object) -> None:
         nonlocal ticks
         ticks += 1
 
+    monkeypatch.setenv("TRANSFUSE_CACHE", str(tmp_path / "one"))
     whole = BASE.fit(task, run=Run(tmp_path / "whole", seed=1, watch=count))
     bundle.save(whole, tmp_path / "whole.bundle")
     stages = {r["stage"] for r in Run(tmp_path / "whole").records("trained")}
     assert len(stages) == 2 * 2 + 1
     lives = steps = 0
+    monkeypatch.setenv("TRANSFUSE_CACHE", str(tmp_path / "other"))
 
     def kill(*_: object) -> None:
         nonlocal steps

@@ -53,6 +53,7 @@ class Transfer:
         sources: what to transfer from, in order.
         labels: a label map of its own; that of ``[data]`` unless given.
         fold: the part of the target that is held out for testing; its own test split unless given.
+        ceiling: share of the labels that `BASELINES` keep in a table where nobody else has any.
         published: printed F1 of variants on this task, in percent; their place stands in `Printed`.
     """
 
@@ -60,7 +61,11 @@ class Transfer:
     sources: tuple[str, ...] = ()
     labels: str = ""
     fold: Fold | None = None
+    ceiling: float = 1.0
     published: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_ranges(self, "compare.tasks", ceiling="(0, 1]")
 
     @property
     def name(self) -> str:
@@ -218,7 +223,7 @@ class Comparison:
         augment = variant.augment or self.data.augment
         data = replace(self.data, target=task.target, labels=labels, fold=task.fold, augment=augment)
         if variant.method in BASELINES:
-            data = replace(data, share=own or 1.0, limit=0, disjoint=False)
+            data = replace(data, share=own or task.ceiling, limit=0, disjoint=False)
         else:
             numbers = variant.sources or range(1, len(task.sources) + 1)
             data = replace(data, share=own, sources=tuple(task.sources[number - 1] for number in numbers))

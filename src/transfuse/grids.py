@@ -66,6 +66,7 @@ def main_grid(table: Table, only: Sequence[str] = ()) -> Grid:
         "source F1 before": lambda row: _number(row.source_before),
         "source F1 after": lambda row: _number(row.source_after),
         "CPU s": lambda row: _number(row.cpu_seconds, ".1f", 1),
+        "own CPU s": lambda row: _number(row.own_seconds, ".1f", 1),
         "published": lambda row: _number(row.published),
     }
     return _grid({head: columns[head] for head in only or columns}, table.rows)
@@ -83,6 +84,7 @@ def average_grid(averages: Sequence[Average], only: Sequence[str] = ()) -> Grid:
         "hurts": lambda average: str(average.count("hurts")),
         "undecided": lambda average: str(average.count("undecided")),
         "CPU s": lambda average: _number(average.cpu_seconds, ".1f", 1),
+        "own CPU s": lambda average: _number(average.own_seconds, ".1f", 1),
         "published": lambda average: _number(average.published),
     }
     return _grid({head: columns[head] for head in only or columns}, averages)

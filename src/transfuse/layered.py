@@ -15,7 +15,7 @@ from transfuse.nn.encoder import Encoder
 from transfuse.ranges import check_ranges
 from transfuse.reading import Reader
 from transfuse.run import Run, Stage
-from transfuse.sources import identity, need_sources, train_once
+from transfuse.sources import identity, need_sources, network_of, train_once
 from transfuse.supervised import Domain, Encoding, Supervised, read_domain, train_domain
 from transfuse.text import Tagger, Task
 from transfuse.train import Training, last_epochs
@@ -91,9 +91,10 @@ def train_shared(
     stage, mixed = run.stage(name), pool(begun)
     done = train_once(
         begun.encoding,
-        [mixed],
+        network_of(begun.encoding, [mixed]),
         lambda: [train_domain(begun.encoding, mixed, training, stage=stage)],
         stages=[stage],
+        corpora=[mixed.corpus.name],
         known_by={"training": asdict(training), "pool": [identity(c) for c in (task.target, *task.sources)]},
     )
     record_pool(begun, done.summaries[0]["sentences"], stage=stage)

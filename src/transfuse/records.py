@@ -90,6 +90,8 @@ class Record:
             `transfuse.analysis.token_table`; none of runs from before they were counted.
         auc: area under the ROC curve of each tag class on the test split, see `transfuse.ranking.class_auc`; None for a
             class that has none. Empty for a tagger that gives tags no probability, and of runs from before.
+        shared_seconds: of `cpu_seconds`, what went into models of sources that are trained once and kept for other
+            runs, whichever trained them; 0 of runs from before it was counted.
         rounds: of pseudo-labelling; none of methods that have none, and of runs from before they were kept.
     """
 
@@ -109,6 +111,7 @@ class Record:
     tokens: dict[str, dict[str, int]] = field(default_factory=dict)
     rounds: tuple[Round, ...] = ()
     auc: dict[str, float | None] = field(default_factory=dict)
+    shared_seconds: float = 0.0
 
     @property
     def method(self) -> str:
@@ -154,6 +157,11 @@ class Record:
         return Scores(tuple(map(str, range(len(self.gold)))), ("all",), {"strict": tuple(rows)})
 
     @property
+    def own_seconds(self) -> float | None:
+        """CPU seconds beside models of sources that other runs share; None where there are none of these."""
+        return self.cpu_seconds - self.shared_seconds if self.shared_seconds else None
+
+    @property
     def source_epochs(self) -> float | None:
         """Passes over the sources, as a mean over their sentences; None where no source was learned from."""
         size = sum(exposure.size for exposure in self.exposure.values())
@@ -194,6 +202,7 @@ def make_record(run: Finished) -> Record:
         token_table(corpus.test, found).confusion,
         read_rounds(run.records),
         run.auc,
+        round(run.shared_seconds, 2),
     )
 
 

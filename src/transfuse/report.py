@@ -211,6 +211,7 @@ def _cell(table: Table, row: Row, record: Record) -> dict[str, Any]:
         },
         "errors": record.errors,
         "cpu_seconds": record.cpu_seconds,
+        "own_seconds": record.own_seconds,
         "source_epochs": record.source_epochs,
         "exposure": {name: asdict(exposure) for name, exposure in record.exposure.items()},
         "source_scores": {
@@ -259,6 +260,7 @@ def _row(table: Table, row: Row) -> dict[str, Any]:
         "dev": 100 * row.mean("dev"),
         "annotations": row.annotations,
         "cpu_seconds": row.cpu_seconds,
+        "own_seconds": row.own_seconds,
         "source_epochs": row.source_epochs,
         "source_before": _percent(row.source_before),
         "source_after": _percent(row.source_after),
@@ -281,5 +283,6 @@ def _average(average: Average) -> dict[str, Any]:
         "hurts": average.count("hurts"),
         "undecided": average.count("undecided"),
         "cpu_seconds": average.cpu_seconds,
+        "own_seconds": average.own_seconds,
         "published": _percent(average.published),
     }

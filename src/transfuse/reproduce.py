@@ -136,6 +136,7 @@ def _row(row: Row) -> dict[str, Any]:
         "verdict": row.verdict.word,
         "source_epochs": None if row.source_epochs is None else round(row.source_epochs, 2),
         "cpu_seconds": round(row.cpu_seconds, 1),
+        "own_seconds": None if row.own_seconds is None else round(row.own_seconds, 1),
         **_beside(row.mean(), row.published),
     }
 
@@ -151,6 +152,7 @@ def _mean(average: Average) -> dict[str, Any]:
         "error_reduction": _percent(average.error_reduction),
         **{word: average.count(word) for word in ("helps", "hurts", "undecided")},
         "cpu_seconds": round(average.cpu_seconds, 1),
+        "own_seconds": None if average.own_seconds is None else round(average.own_seconds, 1),
         **_beside(average.mean, average.published),
     }
 

@@ -64,6 +64,11 @@ class Finished:
         return sum(float(record["cpu_seconds"]) for record in self._last("trained").values())
 
     @property
+    def shared_seconds(self) -> float:
+        """Of the CPU time, what went into models that are trained once and kept, whichever run trained them."""
+        return sum(float(record["cpu_seconds"]) for record in self._last("shared").values())
+
+    @property
     def selection(self) -> str:
         """The rule by which the weights were chosen."""
         found = list(self._last("trained").values())

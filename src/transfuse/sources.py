@@ -42,6 +42,7 @@ __all__ = [
     "hand_over",
     "identity",
     "need_sources",
+    "network_of",
     "record_exposure",
     "train_once",
     "train_sources",
@@ -64,6 +65,7 @@ _MADE_BY = (
     "train",
     "transfer",
     "vectors",
+    "views",
     "vocabulary",
     "words",
 )
@@ -114,8 +116,10 @@ def train_sources(
     stages = [_stage(run, i, c) for i, c in enumerate(task.sources, 1)]
     done = train_once(
         encoding,
-        domains,
+        network_of(encoding, domains),
         lambda: _train(encoding, domains, training, dropout, stages),
+        corpora=[domain.corpus.name for domain in domains],
+        score=lambda: [domain.score(encoding) for domain in domains],
         stages=stages,
         known_by={"training": asdict(training), "dropout": dropout, "sources": [identity(c) for c in task.sources]},
     )
@@ -158,7 +162,7 @@ class Done:
 
     Attributes:
         summaries: of each stage, as `transfuse.train.fit` gives them.
-        scores: of each domain on its own development split with the last weights; None where it has none.
+        scores: what the scores were when it had been trained.
     """
 
     summaries: tuple[dict[str, Any], ...]
@@ -167,20 +171,24 @@ class Done:
 
 def train_once(
     encoding: Encoding,
-    domains: Sequence[Domain],
+    network: nn.Module,
     train: Callable[[], list[dict[str, Any]]],
     *,
     stages: Sequence[Stage],
+    corpora: Sequence[str],
     known_by: Mapping[str, Any],
+    score: Callable[[], Sequence[float | None]] = tuple,
 ) -> Done:
-    """Train an encoder and the heads of domains, or take the weights that the same training left in the cache.
+    """Train a network, or take the weights that the same training left in the cache.
 
     Args:
-        encoding: its encoder gets the weights.
-        domains: their heads do; each has one of its own.
+        encoding: its encoder, as it was before.
+        network: that encoder and heads; it gets the weights.
         train: does it, and gives a summary of each stage.
-        stages: of the training, for the record where the weights are taken from the cache.
+        stages: of the training.
+        corpora: what each of them learns, for the record where the weights are taken from the cache.
         known_by: what the weights depend on beside code, versions, vectors, architecture, seed and device.
+        score: of the trained network, to be kept with it.
 
     Raises:
         DataError: the kept weights are damaged.
@@ -189,19 +197,18 @@ def train_once(
     key = _key(encoding, known_by, run.seed)
     path = cache_folder() / "sources" / f"{key}.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
-    network = _network(encoding, domains)
     with FileLock(path.with_suffix(".lock")):
         kept = path.exists()
         if not kept:
-            summaries = train()
-            told = {"summaries": summaries, "scores": [domain.score(encoding) for domain in domains]}
-            tensors = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
+            told = {"summaries": train(), "scores": score()}
+            tensors = {k: v.detach().cpu().contiguous().clone() for k, v in network.state_dict().items()}
             with write_beside(path) as fresh:
                 save_file(tensors, fresh, {"facts": json.dumps(told)})
     facts = _load(path, network, run)
-    if kept:
-        for stage, domain, summary in zip(stages, domains, facts["summaries"], strict=True):
-            stage.record("trained", corpus=domain.corpus.name, kept=path.stem[:12], **summary)
+    for stage, corpus, summary in zip(stages, corpora, facts["summaries"], strict=True):
+        if kept:
+            stage.record("trained", corpus=corpus, **summary)
+        stage.record("shared", model=key[:12], kept=kept, cpu_seconds=summary["cpu_seconds"])
     return Done(tuple(facts["summaries"]), tuple(facts["scores"]))
 
 
@@ -247,7 +254,8 @@ def hand_over(
     stage.record("transferred", layers=layers, frozen=frozen, tags=moved, fresh=fresh)
 
 
-def _network(encoding: Encoding, domains: Sequence[Domain]) -> nn.ModuleDict:
+def network_of(encoding: Encoding, domains: Sequence[Domain]) -> nn.ModuleDict:
+    """An encoder and the heads of domains, under the names that they are kept by."""
     heads = {f"source-{i}": domain.head for i, domain in enumerate(domains, 1)}
     return nn.ModuleDict({"encoder": encoding.encoder, **heads})
 

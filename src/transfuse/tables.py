@@ -127,6 +127,11 @@ class Row:
         return statistics.fmean(record.cpu_seconds for record in self.records)
 
     @property
+    def own_seconds(self) -> float | None:
+        """Of it, beside models that other runs share: mean over the runs; None where there are none."""
+        return _mean(record.own_seconds for record in self.records)
+
+    @property
     def annotations(self) -> float:
         """Labelled mentions of the target that were learned from: mean over the runs."""
         return statistics.fmean(record.data["annotations"] for record in self.records)
@@ -306,6 +311,11 @@ class Average:
     def cpu_seconds(self) -> float:
         """Mean over tasks of a run's."""
         return statistics.fmean(row.cpu_seconds for row in self.rows)
+
+    @property
+    def own_seconds(self) -> float | None:
+        """Mean over tasks of a run's."""
+        return _mean(row.own_seconds for row in self.rows)
 
     def count(self, word: str) -> int:
         """On how many tasks this is the verdict."""

@@ -6,9 +6,10 @@ trained one after another.
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from torch import Tensor, nn
@@ -24,6 +25,7 @@ from transfuse.nn.head import Head
 from transfuse.nn.padding import inside
 from transfuse.reading import Piece, Reader, Reading, pieces
 from transfuse.run import Run, Stage
+from transfuse.sources import identity, train_once
 from transfuse.supervised import Domain, Encoding, Supervised, head_loss, new_encoding, parameter_groups, read_domain
 from transfuse.text import Corpus, Document, Entity, Task
 from transfuse.train import Training, fit
@@ -39,6 +41,7 @@ __all__ = [
     "losses",
     "part_raw",
     "train_view",
+    "warm_up",
 ]
 
 _HELD = 200
@@ -123,6 +126,7 @@ class View:
             as they count.
         counts: how many of them are of which source, by name.
         raw: the target's raw sentences; their tags mean nothing.
+        made_of: corpora and settings on which it depends what the view learns from, to tell it from others.
         gate: what lets units of the states through, or None.
     """
 
@@ -133,6 +137,7 @@ class View:
     items: Sequence[Sentence]
     counts: Mapping[str, int]
     raw: Sequence[Sentence]
+    made_of: Mapping[str, Any]
     gate: Gate | None = None
 
     @property
@@ -221,7 +226,17 @@ def begin_view(
         items += passes * list(read_domain(encoding, target, stage=stage, head=fronts[0], tagset=tagset).items)
     numbers = [tuple(encoding.table.numbers(forms)) for forms in raw.forms(encoding)]
     plain = [Sentence(row, (0,) * len(row)) for row in numbers]
-    return View(domain, encoding, fronts, tuple(kinds), items, counts, plain, gated)
+    made_of = {
+        "stage": [stage.name, stage.seed],
+        "sources": [identity(corpus) for corpus in read],
+        "target": identity(target) if target.train else list(target.labels),
+        "raw": hashlib.sha256("\0".join(document.text for document in raw.documents).encode()).hexdigest(),
+        "kinds": kinds,
+        "gate": gate,
+        "passes": passes,
+        "others": others,
+    }
+    return View(domain, encoding, fronts, tuple(kinds), items, counts, plain, made_of, gated)
 
 
 @dataclass(frozen=True)
@@ -276,6 +291,26 @@ def train_view(
     return summary
 
 
+def warm_up(view: View, training: Training, *, alignment: Alignment, stage: Stage) -> dict[str, Any]:
+    """`train_view` before anything is pseudo-labelled: done once for all methods in which a view begins so.
+
+    Args:
+        view: fresh; gets the weights.
+        training: the loop.
+        alignment: the MMD term.
+        stage: its part of the run.
+    """
+    done = train_once(
+        view.encoding,
+        view.network,
+        lambda: [train_view(view, (), training, alignment=alignment, stage=stage)],
+        stages=[stage],
+        corpora=[" and ".join(view.counts)],
+        known_by={"training": asdict(training), "alignment": asdict(alignment), "view": view.made_of},
+    )
+    return done.summaries[0]
+
+
 def losses(view: View, learned: Sequence[Sentence], raw: Sequence[Sentence], alignment: Alignment) -> dict[str, Tensor]:
     """A view's part of the total loss (Gan & Wang 2026, equation 10), as weighted terms.
 
@@ -285,10 +320,19 @@ def losses(view: View, learned: Sequence[Sentence], raw: Sequence[Sentence], ali
         raw: of the target, longest first; without any there is no MMD.
         alignment: the MMD term.
     """
-    states, batch = view.states(learned)
+    items = [*learned, *raw]
+    order = sorted(range(len(items)), key=lambda i: -len(items[i].forms))
+    together, all_of_it = view.states([items[i] for i in order])  # in one pass, which costs little more than one alone
+
+    def part(numbers: range) -> tuple[Tensor, Batch]:
+        rows = [order.index(i) for i in numbers]
+        batch = all_of_it.rows(rows)
+        return together[rows, : batch.places.shape[1]], batch
+
+    states, batch = part(range(len(learned)))
     found = {kind: head_loss(head, states, batch) for kind, head in zip(view.kinds, view.heads, strict=True)}
     if raw:
-        words = view.words(*view.states(raw))
+        words = view.words(*part(range(len(learned), len(items))))
         found["mmd"] = alignment.weight * mmd(view.words(states, batch), words, alignment.kernel)
     return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import tee
 from statistics import fmean
@@ -33,6 +33,7 @@ from transfuse.views import (
     filter_votes,
     part_raw,
     train_view,
+    warm_up,
 )
 from transfuse.votes import Rule, VoteTagger
 
@@ -107,6 +108,11 @@ class Muct(Supervised):
     def kinds(self) -> tuple[str, ...]:
         """Of the heads."""
         return (self.architecture.head, "mlp")[: self.heads]
+
+    @property
+    def alignment(self) -> Alignment:
+        """The MMD term."""
+        return Alignment(self.mmd, self.kernel, self.raw_batch)
 
     def fit(self, task: Task, *, run: Run) -> Tagger:
         """Warm up each view, then in rounds filter the raw text and train on; all heads vote."""
@@ -187,20 +193,27 @@ class _Course:
 
     def begin_together(self, pooled: View) -> None:
         """The warm-up of a view of all sources, which all others go on from."""
-        self._train(pooled, (), self.settings.training, self.run.stage("pooled-round-0"))
+        self._count(pooled, 0, self._warm_up(pooled, self.run.stage("pooled-round-0")))
         weights = pooled.network.state_dict()
         for view in self.views:
             view.network.load_state_dict(weights)
 
     def train(self, i: int, pseudo: Sequence[Sentence], number: int) -> None:
         """A view's round; round 0 is the warm-up."""
-        training = self.settings.round_training if number else self.settings.training
-        self._train(self.views[i], pseudo, training, self.run.stage(self._stage_name(i, number)))
+        view, stage = self.views[i], self.run.stage(self._stage_name(i, number))
+        if number:
+            loop, alignment = self.settings.round_training, self.settings.alignment
+            summary = train_view(view, pseudo, loop, alignment=alignment, stage=stage)
+        else:
+            summary = self._warm_up(view, stage)
+        self._count(view, len(pseudo), summary)
 
-    def _train(self, view: View, pseudo: Sequence[Sentence], training: Training, stage: Stage) -> None:
-        alignment = Alignment(self.settings.mmd, self.settings.kernel, self.settings.raw_batch)
-        summary = train_view(view, pseudo, training, alignment=alignment, stage=stage)
-        size = len(view.items) + len(pseudo)
+    def _warm_up(self, view: View, stage: Stage) -> dict[str, Any]:
+        return warm_up(view, self.settings.training, alignment=self.settings.alignment, stage=stage)
+
+    def _count(self, view: View, pseudo: int, summary: Mapping[str, Any]) -> None:
+        """What was seen of each source: all sentences of a view are seen equally often."""
+        size = len(view.items) + pseudo
         for name, count in view.counts.items():
             self.seen[name] += round(summary["sentences"] * count / size)
 

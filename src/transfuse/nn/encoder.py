@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -40,6 +41,14 @@ class Batch:
         """The same on another device."""
         rest = (self.places, self.lengths, self.unknown, self.tags, self.allowed, self.weights)
         return Batch(self.forms.to(device), *(None if part is None else part.to(device) for part in rest))  # type: ignore[arg-type]
+
+    def rows(self, rows: Sequence[int]) -> Batch:
+        """Some of the sentences, longest first, cut to the longest of them."""
+        lengths = self.lengths[rows]
+        time = int(lengths[0])
+        tags, allowed = (None if part is None else part[rows, :time] for part in (self.tags, self.allowed))
+        weights = None if self.weights is None else self.weights[rows]
+        return Batch(self.forms, self.places[rows, :time], lengths, self.unknown, tags, allowed, weights)
 
 
 class Dropout(nn.Module):
