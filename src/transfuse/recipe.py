@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import tempfile
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
@@ -28,6 +29,7 @@ from transfuse.data import Data, build_task
 from transfuse.ranking import class_auc
 from transfuse.run import Run, environment
 from transfuse.score import score
+from transfuse.team import team
 from transfuse.text import ConfigError, DataError, Tagger, Task
 
 __all__ = [
@@ -286,24 +288,28 @@ def run_recipe(
     Args:
         recipe: what to do.
         folder: of the run. It is made, or must hold the same recipe.
-        device: torch device.
+        device: torch device; several processes (`transfuse.team`) have one each.
         watch: called with a line of text and the share done.
         checkpoint_seconds: how often a stage saves its state between epochs.
 
     Returns:
-        The content of ``scores.json``.
+        The content of ``scores.json``; nothing in a process that does not lead.
 
     Raises:
         ConfigError: the folder holds another recipe's run, or files that are of no run.
         DataError: a corpus cannot be read.
     """
+    device = team().device or device
+    if not team().leads:
+        _follow(recipe, device)
+        return {}
     resolved = tomli_w.dumps(recipe.to_dict())
     known = folder / "recipe.toml"
     if known.exists() and known.read_text(encoding="utf-8") != resolved:
         raise ConfigError(f"{folder} holds the run of another recipe: choose another --out, or delete it")
     if not known.exists() and folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir()):
         raise ConfigError(f"{folder} holds files and no run: choose another --out")
-    if (folder / "done").exists():
+    if team().same((folder / "done").exists()):
         return read_scores(folder)
     task, facts = build_task(recipe.data, seed=recipe.seed)  # first: a mistake in it leaves no folder behind
     fresh = not folder.exists()
@@ -331,6 +337,16 @@ def run_recipe(
     run.write_json("scores.json", scores)
     run.finish()
     return scores
+
+
+def _follow(recipe: Recipe, device: str) -> None:
+    """The part of a process that does not lead: the same work, in a folder that it takes away again."""
+    if team().same(False):
+        return
+    task, _ = build_task(recipe.data, seed=recipe.seed)
+    with tempfile.TemporaryDirectory(prefix="transfuse-") as folder:
+        run = Run(Path(folder), recipe.seed, device)
+        recipe.method.fit(_with_copies(task, recipe, run), run=run)
 
 
 def _with_copies(task: Task, recipe: Recipe, run: Run) -> Task:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -32,6 +33,7 @@ from transfuse.supervised import (
     set_dropout,
     train_domain,
 )
+from transfuse.team import team
 from transfuse.text import ConfigError, Corpus, DataError, Task
 from transfuse.train import Training
 from transfuse.vocabulary import Vocabulary
@@ -197,13 +199,16 @@ def train_once(
     key = _key(encoding, known_by, run.seed)
     path = cache_folder() / "sources" / f"{key}.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):
-        kept = path.exists()
+    leads = team().leads
+    with FileLock(path.with_suffix(".lock")) if leads else nullcontext():
+        kept = team().same(path.exists())
         if not kept:
             told = {"summaries": train(), "scores": score()}
+        if leads and not kept:
             tensors = {k: v.detach().cpu().contiguous().clone() for k, v in network.state_dict().items()}
             with write_beside(path) as fresh:
                 save_file(tensors, fresh, {"facts": json.dumps(told)})
+        team().wait()
     facts = _load(path, network, run)
     for stage, corpus, summary in zip(stages, corpora, facts["summaries"], strict=True):
         if kept:

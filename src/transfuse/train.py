@@ -8,6 +8,7 @@ checkpoints from which a killed run ends in the same weights, bit for bit.
 from __future__ import annotations
 
 import glob
+import hashlib
 import json
 import math
 import time
@@ -25,6 +26,7 @@ from torch import Tensor, nn
 from transfuse.files import write_beside
 from transfuse.ranges import check_ranges
 from transfuse.run import Stage
+from transfuse.team import team
 from transfuse.text import ConfigError, TransfuseError
 
 __all__ = ["Feed", "Objective", "Training", "fit", "last_epochs"]
@@ -69,7 +71,9 @@ class Training:
         last: with ``select = "last"``, how many epochs at the end give the mean of their weights; None for one.
         epsilon: of ``adam``; None for the library's.
         accumulate: batches a step, for larger steps than memory holds; None for one. Each batch counts as much as it
-            has sentences, so a step is that of one larger batch wherever the loss is a mean over sentences.
+            has sentences, so a step is that of one larger batch wherever the loss is a mean over sentences. Several
+            processes (`transfuse.team`) share these batches; what is drawn in a batch depends on its place alone, so
+            that their number changes no more than the order of a sum.
         precision: ``bf16`` computes a transformer's states in training so, where that loses little; weights and
             everything behind the states stay in single precision. None for single precision throughout.
     """
@@ -153,6 +157,7 @@ def fit(
         The stage's summary: epochs, best epoch, dev score, CPU seconds and sentences of training.
 
     Raises:
+        ConfigError: there are several processes, and the steps have one batch.
         TransfuseError: a loss term is not finite; it is named.
     """
     loop = _Loop(network, training, stage, groups)
@@ -167,6 +172,12 @@ class _Loop:
         self, network: nn.Module, training: Training, stage: Stage, groups: Iterable[dict[str, Any]] | None
     ) -> None:
         self.network, self.training, self.stage = network, training, stage
+        self.team = team()
+        if self.team.size > 1 and not training.accumulate:
+            raise ConfigError(
+                f"{self.team.size} processes share the batches of a step: set training.accumulate to {self.team.size} "
+                "or a multiple of it"
+            )
         self.optimizer = _optimizer(
             training, groups or [{"params": [p for p in network.parameters() if p.requires_grad]}]
         )
@@ -208,11 +219,18 @@ class _Loop:
             group["lr"] = self.training.rate * factor * self.training.scale(done)
         self.optimizer.zero_grad(set_to_none=True)
         sizes = [getattr(batch, "sentences", 1) for batch in some]
-        for batch, size in zip(some, sizes, strict=True):
-            terms = objective(batch)
-            self._note(terms)
-            loss = sum(terms.values(), torch.zeros(()))
-            (loss * (size / sum(sizes)) if len(some) > 1 else loss).backward()  # type: ignore[no-untyped-call]
+        terms: list[dict[str, float]] = []
+        for number in self.team.mine(len(some)):
+            if self.training.accumulate:
+                torch.manual_seed(_place(self.stage.seed, self.at.steps, number))
+            found = objective(some[number])
+            terms.append({name: float(term.detach()) for name, term in found.items()})
+            loss = sum(found.values(), torch.zeros(()))
+            (loss * (sizes[number] / sum(sizes)) if len(some) > 1 else loss).backward()  # type: ignore[no-untyped-call]
+        for of_process in self.team.all(terms):
+            for of_batch in of_process:
+                self._note(of_batch)
+        self.team.add(self.parameters)
         norm = nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
         if norm > self.training.clip:
             nn.utils.clip_grads_with_norm_(self.parameters, self.training.clip, norm)
@@ -222,9 +240,8 @@ class _Loop:
             decay = min(self.training.average, (1 + self.at.steps) / (10 + self.at.steps))
             torch._foreach_lerp_(self.average, [p.detach() for p in self.parameters], 1 - decay)
 
-    def _note(self, terms: dict[str, Tensor]) -> None:
-        for name, term in terms.items():
-            value = float(term.detach())
+    def _note(self, terms: dict[str, float]) -> None:
+        for name, value in terms.items():
             if not math.isfinite(value):
                 place = f"{self.stage.name}, epoch {self.at.epoch + 1}"
                 raise TransfuseError(f"{place}: the loss term {name!r} is {value}: lower training.rate")
@@ -238,7 +255,7 @@ class _Loop:
         score = None
         near = at.epoch + (training.last or 1) >= training.epochs
         if evaluate is not None and (training.select == "best" or training.patience or near):
-            score = evaluate()
+            score = self.team.same(evaluate())
         if score is None or training.select == "last" or score > at.best:
             self.chosen = [p.detach().clone() for p in self.parameters]
             at.best_epoch = at.epoch
@@ -259,6 +276,8 @@ class _Loop:
 
     def _keep_epoch(self, last: int) -> None:
         """Write the weights beside the checkpoint; an epoch that a killed run does again writes the same."""
+        if not self.team.leads:
+            return
         number = self.at.epoch + 1
         names = {parameter: name for name, parameter in self.network.named_parameters()}
         with write_beside(_epoch_file(self.stage, number)) as path:
@@ -267,14 +286,14 @@ class _Loop:
 
     def _average_epochs(self, evaluate: Callable[[], float] | None) -> None:
         """Choose the mean of the weights of the last epochs."""
-        kept = last_epochs(self.stage)
+        kept = self.team.same(last_epochs(self.stage))
         names = {parameter: name for name, parameter in self.network.named_parameters()}
         self.chosen = [
             torch.stack([weights[names[p]] for weights in kept]).mean(0).to(p.device) for p in self.parameters
         ]
         if evaluate is not None:
             self._load(self.chosen)
-            self.at.best = evaluate()
+            self.at.best = self.team.same(evaluate())
         self.stage.record("averaged", epochs=len(kept), dev_f1=self.at.best if evaluate else None)
 
     def _load(self, values: list[Tensor]) -> None:
@@ -302,6 +321,8 @@ class _Loop:
 
     def save(self) -> None:
         """Write the whole state beside the old one and put it in its place."""
+        if not self.team.leads:
+            return
         tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
         tensors |= {f"average.{i}": v for i, v in enumerate(self.average)}
         tensors |= {f"chosen.{i}": v for i, v in enumerate(self.chosen)}
@@ -317,8 +338,8 @@ class _Loop:
 
     def resume(self) -> bool:
         """Take up the state of an earlier process, if there is one."""
-        path = self.stage.checkpoint
-        if not path.exists():
+        path, exists = self.team.same((self.stage.checkpoint, self.stage.checkpoint.exists()))
+        if not exists:
             return False
         state: dict[int, dict[str, Tensor]] = defaultdict(dict)
         network: dict[str, Tensor] = {}
@@ -357,6 +378,11 @@ def last_epochs(stage: Stage) -> list[dict[str, Tensor]]:
     """The weights after each of the last epochs of a stage, by name, oldest first; see `Training.last`."""
     pattern = f"{glob.escape(stage.name)}.epoch-*.safetensors"
     return [load_file(path) for path in sorted(stage.checkpoint.parent.glob(pattern))]
+
+
+def _place(*numbers: int) -> int:
+    """A seed of a place in the training: of run, step and batch."""
+    return int.from_bytes(hashlib.sha256(repr(numbers).encode()).digest()[:7])
 
 
 def _epoch_file(stage: Stage, number: int) -> Path:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from transfuse.files import write_beside
 from transfuse.ranges import check_ranges
+from transfuse.team import team
 from transfuse.text import ConfigError, DataError, Document, Task
 from transfuse.vocabulary import normalise
 from transfuse.words import words
@@ -291,7 +292,8 @@ def get_vectors(settings: Vectors, task: Task, run: Run) -> WordVectors:
             fold = {corpus.language for corpus in (task.target, *task.sources)} != {"en"}
         content = _content(settings, fold) if settings.kind == "train" else None
         cache = cache_folder() / "vectors"
-        vectors = train_vectors(_texts(settings, task), settings, cache=cache, content=content, fold=fold)
+        with team().first():
+            vectors = train_vectors(_texts(settings, task), settings, cache=cache, content=content, fold=fold)
     run.record("vectors", kind=settings.kind, words=len(vectors.words), **vectors.origin)
     return vectors
 

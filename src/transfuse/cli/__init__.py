@@ -33,7 +33,8 @@ from transfuse.cli import (
     validating,
 )
 from transfuse.cli.console import epilog
-from transfuse.text import TransfuseError
+from transfuse.team import team
+from transfuse.text import ConfigError, TransfuseError
 
 __all__ = ["app", "main"]
 
@@ -81,6 +82,7 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def _every(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
     ] = False,
@@ -88,6 +90,9 @@ def _every(
 ) -> None:
     if offline:
         os.environ["TRANSFUSE_OFFLINE"] = "1"
+    verb = context.invoked_subcommand
+    if verb not in {"train", "run"} and team().size > 1:
+        raise ConfigError(f"{verb} does not share its work between processes: start it without a launcher")
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -142,11 +142,14 @@ def perform(recipe: Recipe, folder: Path, *, device: str = "cpu", label: str = "
 
 def _finish(recipe: Recipe, output: Path | None, device: str, as_json: bool) -> None:
     from transfuse.results import read_run
+    from transfuse.team import team
 
     check_device(device)
     folder = output or Path("runs") / recipe.hash
     before = (folder / "done").exists()
     scores = perform(recipe, folder, device=device)
+    if not team().leads:
+        return
     if before:
         note(f"{folder} was finished before: nothing was run again")
     run = read_run(folder)
