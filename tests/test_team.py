@@ -16,22 +16,15 @@ from safetensors.torch import load_file
 
 from transfuse.team import Team, team
 
-TRAIN = [
-    "train",
-    "--target",
-    "demo-cardiology",
-    "--source",
-    "demo-neurology",
-    "--method",
-    "retrain",
-    "--vectors",
-    "none",
-]
 SETTINGS = {
     "training": "{epochs=3, steps=4, batch=4, accumulate=3, last=2, select='last'}",
     "source_training": "{epochs=1, steps=3, batch=4, accumulate=2, select='last'}",
     "architecture.encoder": "{hidden=8, word_width=8, char_filters=3, dropout=0.3}",
 }
+TRAIN = [
+    *("train", "--target", "demo-cardiology", "--source", "demo-neurology", "--vectors", "none", "--out", "run"),
+    *(part for key, value in SETTINGS.items() for part in ("--set", f"method.{key}={value}")),
+]
 
 
 def start(folder: Path, processes: int, *arguments: str) -> subprocess.Popen[str]:
@@ -51,8 +44,7 @@ def start(folder: Path, processes: int, *arguments: str) -> subprocess.Popen[str
 
 def train(folder: Path, processes: int) -> tuple[str, list[dict[str, Any]], dict[str, torch.Tensor]]:
     folder.mkdir(exist_ok=True)
-    changes = [part for key, value in SETTINGS.items() for part in ("--set", f"method.{key}={value}")]
-    out, problems = (process := start(folder, processes, *TRAIN, *changes, "--out", "run")).communicate()
+    out, problems = (process := start(folder, processes, *TRAIN)).communicate()
     assert process.returncode == 0, problems
     records = [json.loads(line) for line in (folder / "run" / "records.jsonl").read_text().splitlines()]
     return out, records, load_file(folder / "run" / "bundle" / "weights.safetensors")
@@ -88,8 +80,7 @@ def test_two_processes_have_the_losses_and_weights_of_one(alone: Any, together: 
 def test_two_killed_processes_go_on_where_they_were(together: Any, tmp_path: Path) -> None:
     folder = tmp_path / "killed"
     folder.mkdir()
-    changes = [part for key, value in SETTINGS.items() for part in ("--set", f"method.{key}={value}")]
-    process = start(folder, 2, *TRAIN, *changes, "--out", "run")
+    process = start(folder, 2, *TRAIN)
     records = folder / "run" / "records.jsonl"
     while not (records.exists() and '"stage": "target", "epoch": 1' in records.read_text()):
         assert process.poll() is None, process.communicate()
