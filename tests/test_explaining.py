@@ -385,10 +385,18 @@ def test_the_word_that_matters_is_found() -> None:
     assert sum(top) > 3 * sum(rest)
 
 
+def test_a_list_of_names_finds_a_span_or_does_not() -> None:
+    tagger = Gazetteer([("fever", "Disease"), ("mild fever", "Disease")])
+    text = Document("x", "No (mild fever) today.")
+    told = explain(tagger, text, Entity(4, 14, "Disease"), Explaining(samples=200))
+    assert (told.probability > 0.99, told.complete, told.by) == (True, True, "shap")
+    assert {w.text for w in told.words if abs(w.score) > 20} == {"mild", "fever"}
+    told = explain(tagger, text, Entity(9, 14, "Disease"), Explaining(samples=200))
+    assert told.probability < 0.01, "the longer name stands there"
+    assert {w.text: w.score < 0 for w in told.words if abs(w.score) > 20} == {"mild": True, "fever": False}
+
+
 def test_what_cannot_be_explained_is_said_in_one_line() -> None:
-    gazetteer = Gazetteer([("fever", "Disease")])
-    with pytest.raises(ConfigError, match="a gazetteer tagger does not say how probable a span is"):
-        explain(gazetteer, DOCUMENT, Entity(0, 5, "Disease"))
     with pytest.raises(ConfigError, match="a crfsuite tagger is no single network"):
         explain(linear(), NOTES.test[0], NOTES.test[0].entities[0], Explaining(by="ig"))
     with pytest.raises(ConfigError, match="baseline 'zero' is for single networks"):

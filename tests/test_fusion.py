@@ -19,8 +19,10 @@ from transfuse import bundle, formats, fusion
 from transfuse import tags as tagging
 from transfuse.architecture import Architecture, BiLSTMEncoder, TagSet
 from transfuse.ballots import Ballot, elect
+from transfuse.calibrated import calibrate
 from transfuse.cli import main
 from transfuse.evidence import Evidence, gather
+from transfuse.explaining import Explaining, explain
 from transfuse.fusion import FusedTagger, Lists, fuse
 from transfuse.gazetteer import Gazetteer, Matching, training_terms
 from transfuse.linear import LinearCRF, train_linear
@@ -33,7 +35,7 @@ from transfuse.rules import RULES, Single, Spans, Stack, Tags, Vote, _weightings
 from transfuse.score import score
 from transfuse.synthetic import department
 from transfuse.tags import Span
-from transfuse.text import BundleError, ConfigError, Document, Entity
+from transfuse.text import BundleError, ConfigError, Corpus, Document, Entity
 from transfuse.thresholds import overlapping, prevailing
 from transfuse.vocabulary import Vocabulary
 from transfuse.words import words
@@ -566,6 +568,43 @@ def fused(taggers: dict[str, Any]) -> dict[str, FusedTagger]:
         members = parts(taggers, *(("good", "network") if rule == "tags" else ("good", "names", "network")))
         found[rule] = fuse(members, corpus.dev, annotated=corpus.labels, rule=rule, lists=listed).tagger
     return found
+
+
+@pytest.mark.parametrize("rule", [*RULES, "single", "calibrated", "fusion of fusions"])
+def test_a_fusion_is_explained_and_is_as_sure_as_when_it_tags(
+    rule: str, fused: dict[str, FusedTagger], taggers: dict[str, Any], tmp_path: Path
+) -> None:
+    corpus: Corpus = taggers["corpus"]
+    bundle.save(fused[rule if rule in RULES else "vote"], tmp_path / "copy")
+    tagger: Any = bundle.load(tmp_path / "copy")  # what the fused ones keep of texts is for the other tests alone
+    if rule == "single":
+        tagger = FusedTagger(parts(taggers, "good"), Single(0), corpus.labels)
+    elif rule == "calibrated":
+        tagger = calibrate(Part("good", taggers["good"]), corpus.dev, annotated=corpus.labels).tagger
+    elif rule not in RULES:
+        members = [Part("vote", tagger), Part("good", taggers["good"])]
+        tagger = FusedTagger(members, Spans((0.5, 0.5), 0.5), corpus.labels)
+    found = [d for d in tagger.tag(corpus.test[:12], confidence=True) if d.entities]
+    for document, entity in ((d, e) for d in found for e in d.entities[:4]):
+        told = explain(tagger, document, entity, Explaining(by="lime", samples=2))
+        if rule == "single":  # a linear CRF by itself says less of where a mention ends
+            assert told.probability <= (entity.score or 0) + 1e-9
+        else:
+            assert told.probability == pytest.approx(1.0 if entity.score is None else entity.score, abs=1e-6)
+    told = explain(tagger, found[0], found[0].entities[0], Explaining(samples=120))
+    assert told.complete and told.baseline == "unknown"
+
+
+def test_names_that_are_no_list_make_a_span_impossible() -> None:
+    names = Gazetteer([("fever", "Disease")])
+    finder = Gazetteer([("fever", "Disease"), ("cough", "Disease")])
+    text = Document("x", "fever and cough")
+    strict = FusedTagger([Part("all", finder)], Single(0), ["Disease"], lists=Lists(only_in=Part("names", names)))
+    spans = [Entity(0, 5, "Disease"), Entity(10, 15, "Disease")]
+    assert strict.chances([text, text], spans) == [1.0, 0.0]
+    added = FusedTagger([Part("names", names)], Single(0), ["Disease"], lists=Lists(add=Part("all", finder)))
+    assert added.chances([text, text], spans) == [1.0, 1.0]
+    assert added.chances([text], [Entity(6, 9, "Disease")]) == [0.0]
 
 
 def facts(documents: Iterable[Document]) -> list[list[tuple[Any, ...]]]:

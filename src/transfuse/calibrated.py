@@ -22,7 +22,7 @@ from transfuse.opinions import voice
 from transfuse.parts import Part, load_part, save_part
 from transfuse.reading import chunks
 from transfuse.score import Counts
-from transfuse.text import BundleError, ConfigError, Document
+from transfuse.text import BundleError, ConfigError, Document, Entity
 from transfuse.thresholds import Demand, choose_threshold, prevailing
 
 __all__ = ["CalibratedTagger", "Check", "calibrate"]
@@ -65,6 +65,16 @@ class CalibratedTagger:
             chosen = _stays(evidence) & (scores >= limits[evidence.columns])
             for document, found in zip(some, evidence.answer(chosen, scores), strict=True):
                 yield document.with_entities(found if confidence else (replace(e, score=None) for e in found))
+
+    def chances(self, documents: Sequence[Document], spans: Sequence[Entity]) -> list[float]:
+        """The calibrated probability of a span of each document, found or not.
+
+        Args:
+            documents: few enough to be held in memory with what is thought of them.
+            spans: one a document, of labels that may come out.
+        """
+        told = [opinion.chance(span) for opinion, span in zip(self._voice.opinions(documents), spans, strict=True)]
+        return [float(chance) for chance in self.learned(np.array(told))]
 
     def save(self, folder: Path) -> dict[str, Any]:
         """Write the tagger as a bundle of its own; what `load` needs beside it is returned."""

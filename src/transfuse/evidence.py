@@ -101,6 +101,11 @@ class Evidence:
         pairs = zip(self.spans, self.rows, strict=True)
         return np.array([bool(countable([span], unknown[row])) for span, row in pairs], dtype=bool)
 
+    def numbers(self, asked: Sequence[Entity]) -> list[int]:
+        """The number of a span of each document."""
+        places = {(row, span): number for number, (row, span) in enumerate(zip(self.rows, self.spans, strict=True))}
+        return [places[row, span] for row, span in enumerate(asked)]
+
     def keep(self, key: Hashable, make: Callable[[], _Value]) -> _Value:
         """What was made under a key before, or is made now."""
         if key not in self._kept:
@@ -133,7 +138,12 @@ class Evidence:
 
 
 def gather(
-    voices: Sequence[Voice], looked_for: Sequence[Iterable[str]], documents: Sequence[Document], labels: Sequence[str]
+    voices: Sequence[Voice],
+    looked_for: Sequence[Iterable[str]],
+    documents: Sequence[Document],
+    labels: Sequence[str],
+    *,
+    asked: Sequence[Entity] = (),
 ) -> Evidence:
     """Ask every member about every document.
 
@@ -142,6 +152,7 @@ def gather(
         looked_for: of each member the labels that may come out of it.
         documents: few enough to be held in memory with what is thought of them.
         labels: that count.
+        asked: a span a document that is looked at in any case.
     """
     told = [voice.opinions(documents) for voice in voices]
     able = np.array([[label in set(known) for label in labels] for known in looked_for], dtype=bool)
@@ -151,7 +162,8 @@ def gather(
     found: list[list[bool]] = []
     for row, opinions in enumerate(zip(*told, strict=True)):
         finds = [set(opinion.found) for opinion in opinions]
-        for span in sorted({e for opinion in opinions for e in opinion.candidates if e.label in labels}):
+        considered = {e for opinion in opinions for e in opinion.candidates if e.label in labels}
+        for span in sorted(considered | set(asked[row : row + 1])):
             spans.append(Entity(span.start, span.end, span.label))
             rows.append(row)
             looks = able[:, labels.index(span.label)].tolist()

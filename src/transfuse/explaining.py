@@ -62,7 +62,7 @@ def explain(
     """Explain how sure a tagger is of a span, whether it found it or not.
 
     Args:
-        tagger: neural, voting, or a linear CRF.
+        tagger: of any kind.
         document: whose text holds the span; its entities are not looked at.
         entity: the span. Where its boundaries lie inside words, the words are meant.
         settings: how.

@@ -24,7 +24,7 @@ from transfuse.parts import Part, load_part, save_part
 from transfuse.reading import chunks
 from transfuse.rules import RULES, Rule, Single, fit_rule, load_rule, save_rule
 from transfuse.score import Counts
-from transfuse.text import BundleError, ConfigError, Document
+from transfuse.text import BundleError, ConfigError, Document, Entity
 
 __all__ = ["AUTO", "FusedTagger", "Lists", "Outcome", "fuse"]
 
@@ -118,6 +118,27 @@ class FusedTagger:
             answer = self.rule.answer(gather(self._voices, known, some, self._labels))
             for document, found in zip(some, self.lists.apply(some, answer, self._labels), strict=True):
                 yield document.with_entities(found if confidence else (replace(e, score=None) for e in found))
+
+    def chances(self, documents: Sequence[Document], spans: Sequence[Entity]) -> list[float]:
+        """How probable a span of each document is, found or not; names that a list adds are certain.
+
+        Args:
+            documents: few enough to be held in memory with what is thought of them.
+            spans: one a document, of labels that may come out.
+        """
+        voices = [voice(member.tagger) for member in self.members]
+        known = [member.tagger.labels for member in self.members]
+        evidence = gather(voices, known, documents, self._labels, asked=spans)
+        found = self.rule.chances(evidence, evidence.numbers(spans)).tolist()
+        if not self.lists:
+            return [float(chance) for chance in found]
+        answer = self.lists.apply(documents, self.rule.answer(evidence), self._labels)
+        alone = replace(self.lists, add=None).apply(documents, [[span] for span in spans], self._labels)
+        chances = []
+        for span, chance, out, stays in zip(spans, found, answer, alone, strict=True):
+            listed = any(span == entity and entity.score is None for entity in out)
+            chances.append(1.0 if listed else float(chance) if stays else 0.0)
+        return chances
 
     def save(self, folder: Path) -> dict[str, Any]:
         """Write each member as a bundle of its own; what `load` needs beside them is returned."""

@@ -1,6 +1,6 @@
 """How sure a tagger is of a span of words, as log-odds ``log(p / (1 - p))``, when other words stood in the sentence.
 
-`Removal` puts a word that nobody knows in the place of words, which any tagger bears that gives probabilities.
+`Removal` puts a word that nobody knows in the place of words, which any tagger bears.
 `Network` does it with the vectors that an encoder makes of words, and is differentiable with respect to them: through
 the encoder, the emissions, and the log-weights of all tag paths that hold the span and of all that do not.
 """
@@ -16,7 +16,9 @@ import torch
 from torch import Tensor
 
 from transfuse.architecture import TagSet
+from transfuse.calibrated import CalibratedTagger
 from transfuse.context import Form
+from transfuse.fusion import FusedTagger
 from transfuse.linear import LinearTagger
 from transfuse.mapped import MappedTagger
 from transfuse.mixed import MixedVocabulary
@@ -24,13 +26,14 @@ from transfuse.neural import NeuralTagger
 from transfuse.nn.encoder import Batch, Encoder
 from transfuse.nn.forms import PieceForms
 from transfuse.nn.transformer import Transformer
-from transfuse.paths import legal_scores, path_scores, span_log_odds
+from transfuse.opinions import voice
+from transfuse.paths import path_scores, span_log_odds
 from transfuse.pieces import Pieces, PieceTable
-from transfuse.reading import Piece, Reader, Reading, Window
+from transfuse.reading import Piece, Reader, Reading
 from transfuse.tags import Span
-from transfuse.text import ConfigError, Document, Tagger
+from transfuse.text import ConfigError, Document, Entity, Tagger
 from transfuse.vocabulary import FormTable
-from transfuse.votes import VoteTagger, averaged
+from transfuse.votes import VoteTagger, averaged, span_chances
 
 __all__ = ["BASELINES", "STAND_IN", "Network", "Removal", "differentiable"]
 
@@ -50,13 +53,10 @@ class Removal:
     """Log-odds of a span when some words are replaced by one that nobody knows.
 
     Args:
-        tagger: neural, voting, or a linear CRF.
+        tagger: of any kind. One that says no more than what it finds gives that its confidence, or 1, and all else 0.
         document: holds the sentence.
         offsets: of its words.
         span: half-open range of words with its label.
-
-    Raises:
-        ConfigError: the tagger does not say how probable a span is that it did not find.
     """
 
     def __init__(self, tagger: Tagger, document: Document, offsets: Sequence[tuple[int, int]], span: Span) -> None:
@@ -86,10 +86,7 @@ def _chances(tagger: Any, document: Document, offsets: list[tuple[int, int]], sp
     elif isinstance(tagger, VoteTagger):
         readers = tagger.readers
     else:
-        kind = getattr(tagger, "kind", type(tagger).__name__)
-        raise ConfigError(
-            f"a {kind} tagger does not say how probable a span is that it did not find: nothing to explain"
-        )
+        return _heard(tagger, document, offsets, span)
     for reader in readers:
         reader.prepare()
     spelt = [reader.spell([document], [Piece(0, offsets)])[0] for reader in readers]
@@ -105,15 +102,40 @@ def _chances(tagger: Any, document: Document, offsets: list[tuple[int, int]], sp
     return chances
 
 
+def _heard(
+    tagger: Tagger, document: Document, offsets: list[tuple[int, int]], span: Span
+) -> Callable[..., list[float]]:
+    """Of taggers that are asked with a text: words that do not stay are replaced in it."""
+    many = isinstance(tagger, FusedTagger | CalibratedTagger)
+    asked = None if many else voice(tagger)
+
+    def chances(masks: _Masks) -> list[float]:
+        texts, spans = zip(*(_altered(document, offsets, mask, span) for mask in masks), strict=True)
+        if asked is None:
+            return tagger.chances(texts, spans)  # type: ignore[attr-defined, no-any-return]
+        return [told.chance(entity) for told, entity in zip(asked.opinions(texts), spans, strict=True)]
+
+    return chances
+
+
+def _altered(
+    document: Document, offsets: Sequence[tuple[int, int]], mask: Sequence[bool], span: Span
+) -> tuple[Document, Entity]:
+    """The sentence as a text with the stand-in where a word does not stay, and the span in it."""
+    parts, places, end, length = [], [], offsets[0][0], 0
+    for (a, b), stays in zip(offsets, mask, strict=True):
+        gap, word = document.text[end:a], document.text[a:b] if stays else STAND_IN
+        parts += [gap, word]
+        places.append((length + len(gap), length + len(gap) + len(word)))
+        end, length = b, places[-1][1]
+    first, last, label = span
+    return Document(document.id, "".join(parts)), Entity(places[first][0], places[last - 1][1], label)
+
+
 def _mean(sentences: Sequence[Sequence[Reading]], tagset: TagSet, span: Span) -> list[float]:
     """Under the mean of the heads' tag probabilities, words being independent of each other otherwise."""
     means = [averaged([(r.tagset.names, r.marginals.cpu()) for r in row], tagset) for row in sentences]
-    words = len(means[0])
-    _, first, tags, closed_by = Reading(tagset, (Window(0, words, [0] * words, None, 0),)).seen(span)
-    emissions = torch.stack(means).clamp(min=_LEAST).log()
-    odds = span_log_odds(emissions, legal_scores(tagset), first, tags, closed_by)
-    found: list[float] = odds.sigmoid().tolist()
-    return found
+    return span_chances(means, tagset, [span] * len(means))
 
 
 def _least(tagger: LinearTagger | MappedTagger, sentences: list[list[str]], span: Span) -> list[float]:

@@ -17,11 +17,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from transfuse.architecture import TagSet
 from transfuse.ballots import Ballot, elect
 from transfuse.evidence import Answer, Evidence, Mask
+from transfuse.tags import Span
 from transfuse.text import BundleError, Entity
 from transfuse.thresholds import Demand, choose_threshold, prevailing
-from transfuse.votes import averaged, best_spans
+from transfuse.votes import averaged, best_spans, span_chances
 
 __all__ = ["RULES", "Rule", "Single", "Spans", "Stack", "Tags", "Vote", "fit_rule", "load_rule", "save_rule"]
 
@@ -41,6 +43,10 @@ class Rule(Hashable, Protocol):
         """The mentions of every document, each with its probability."""
         ...
 
+    def chances(self, evidence: Evidence, numbers: Sequence[int]) -> NDArray[np.float64]:
+        """The probabilities of some spans, by their numbers, whether they are among the mentions or not."""
+        ...
+
 
 @dataclass(frozen=True)
 class Single:
@@ -57,6 +63,10 @@ class Single:
         """See `Rule.answer`."""
         return evidence.answer(evidence.found[self.member], evidence.chances[self.member])
 
+    def chances(self, evidence: Evidence, numbers: Sequence[int]) -> NDArray[np.float64]:
+        """See `Rule.chances`."""
+        return evidence.chances[self.member, numbers]
+
 
 @dataclass(frozen=True)
 class Vote:
@@ -72,6 +82,10 @@ class Vote:
             for one in elect([_ballot(evidence, member, numbers) for member in range(evidence.members)]):
                 chosen[numbers[one.span]], scores[numbers[one.span]] = True, one.score
         return evidence.answer(chosen, scores)
+
+    def chances(self, evidence: Evidence, numbers: Sequence[int]) -> NDArray[np.float64]:
+        """See `Rule.chances`."""
+        return _means(evidence, (1.0,) * evidence.members)[0][numbers]
 
 
 def _ballot(evidence: Evidence, member: int, numbers: Mapping[tuple[int, int, str], int]) -> Ballot:
@@ -112,6 +126,10 @@ class Spans:
         """See `Rule.answer`."""
         scores, stays = _means(evidence, self.weights)
         return evidence.answer(stays & (scores >= self.threshold), scores)
+
+    def chances(self, evidence: Evidence, numbers: Sequence[int]) -> NDArray[np.float64]:
+        """See `Rule.chances`."""
+        return _means(evidence, self.weights)[0][numbers]
 
     @classmethod
     def fit(cls, evidence: Evidence, inside: Mask) -> Spans:
@@ -174,9 +192,23 @@ class Tags:
 
     def answer(self, evidence: Evidence) -> Answer:
         """See `Rule.answer`. Raises BundleError where the members give no tags of the same words."""
-        if evidence.tagset is None:
-            raise BundleError("the members do not give tags of the same words a probability: their tags have no mean")
         return evidence.keep(("tags", self.weights), lambda: _read(evidence, self.weights))
+
+    def chances(self, evidence: Evidence, numbers: Sequence[int]) -> NDArray[np.float64]:
+        """See `Rule.chances`. Raises as `answer` does; a span that begins or ends inside a word has none."""
+        tagset, places, means = _mean_tags(evidence, self.weights)
+        found = np.zeros(len(numbers))
+        seen: list[tuple[int, Tensor, Span]] = []
+        for number, i in enumerate(numbers):
+            span = evidence.spans[i]
+            for (row, offsets), mean in zip(places, means, strict=True):
+                starts, ends = [a for a, _ in offsets], [b for _, b in offsets]
+                if row == evidence.rows[i] and span.start in starts and span.end in ends:
+                    words = starts.index(span.start), ends.index(span.end) + 1
+                    seen.append((number, mean, (*words, span.label)))
+        chances = span_chances([mean for _, mean, _ in seen], tagset, [span for *_, span in seen])
+        found[[number for number, *_ in seen]] = chances
+        return found
 
     @classmethod
     def fit(cls, evidence: Evidence, inside: Mask) -> Tags:
@@ -185,16 +217,26 @@ class Tags:
         return max(tried, key=lambda rule: evidence.counts(rule.answer(evidence), inside).f1)
 
 
-def _read(evidence: Evidence, weights: Sequence[float]) -> Answer:
+_Place = tuple[int, Sequence[tuple[int, int]]]
+"""Of a sentence the number of its document, and its words' offsets."""
+
+
+def _mean_tags(evidence: Evidence, weights: Sequence[float]) -> tuple[TagSet, list[_Place], Sequence[Tensor]]:
+    """Of each sentence its place and ``[words, tags]`` mean probabilities."""
     tagset = evidence.tagset
-    assert tagset is not None
-    found: Answer = [[] for _ in evidence.documents]
+    if tagset is None:
+        raise BundleError("the members do not give tags of the same words a probability: their tags have no mean")
     places = [(row, s.offsets) for row, sentences in enumerate(evidence.sentences) for s in sentences]
     if not places:
-        return found
+        return tagset, [], ()
     means = averaged(evidence.keep("words", lambda: _words(evidence)), tagset, weights)
-    parts = torch.split(means, [len(offsets) for _, offsets in places])
-    for (row, offsets), spans in zip(places, best_spans(parts, tagset), strict=True):
+    return tagset, places, torch.split(means, [len(offsets) for _, offsets in places])
+
+
+def _read(evidence: Evidence, weights: Sequence[float]) -> Answer:
+    found: Answer = [[] for _ in evidence.documents]
+    tagset, places, means = _mean_tags(evidence, weights)
+    for (row, offsets), spans in zip(places, best_spans(means, tagset), strict=True):
         for (first, last, label), score in spans:
             found[row].append(Entity(offsets[first][0], offsets[last - 1][1], label, score))
     return found
@@ -228,6 +270,10 @@ class Stack:
         """See `Rule.answer`."""
         scores = self._scores(evidence)
         return evidence.answer(prevailing(scores, evidence.rivals) & (scores >= self.threshold), scores)
+
+    def chances(self, evidence: Evidence, numbers: Sequence[int]) -> NDArray[np.float64]:
+        """See `Rule.chances`."""
+        return self._scores(evidence)[numbers]
 
     def _scores(self, evidence: Evidence) -> NDArray[np.float64]:
         odds = _seen(evidence) @ np.array(self.coefficients) + self.intercept

@@ -20,7 +20,7 @@ from transfuse.reading import Piece, Reader, Reading, Window, chunks, pieces
 from transfuse.tags import Span
 from transfuse.text import BundleError, Document, Entity
 
-__all__ = ["Rule", "VoteTagger", "averaged", "best_spans"]
+__all__ = ["Rule", "VoteTagger", "averaged", "best_spans", "span_chances"]
 
 Rule = Literal["majority", "plurality", "mean", "credit"]
 """majority: relative majority on spans, finding nothing being a vote, see `transfuse.ballots.elect`; plurality: that
@@ -177,6 +177,21 @@ def best_spans(means: Sequence[Tensor], tagset: TagSet) -> Iterator[list[Scored]
         for row, reading in zip(rows, _decoded([means[i] for i in rows], tagset), strict=True):
             found[row] = [(span, reading.chance(span)) for span in reading.spans]
     return (found.get(i, []) for i in range(len(means)))
+
+
+@torch.no_grad()
+def span_chances(means: Sequence[Tensor], tagset: TagSet, spans: Sequence[Span]) -> list[float]:
+    """The probability of a span in each sentence, on the same terms as in `best_spans`, whether it is found or not.
+
+    Args:
+        means: see `best_spans`.
+        tagset: of the tags.
+        spans: one a sentence.
+    """
+    order = sorted(range(len(means)), key=lambda i: -len(means[i]))
+    readings = zip(order, _decoded([means[i] for i in order], tagset) if order else (), strict=True)
+    found = {i: reading.chance(spans[i]) for i, reading in readings}
+    return [found[i] for i in range(len(means))]
 
 
 def averaged(
