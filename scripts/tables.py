@@ -22,7 +22,7 @@ PAGES = (
     "README.md",
     *(f"docs/reference/{page}.md" for page in ("methods", "corpora", "formats")),
     "docs/explain/features.md",
-    *(f"docs/explain/{paper}-results.md" for paper in ("la-dtl", "giorgi-bader", "muct")),
+    *(f"docs/explain/{paper}-results.md" for paper in ("la-dtl", "giorgi-bader", "muct", "transformers")),
 )
 LANGUAGES = {"en": "English", "zh": "Chinese"}
 
