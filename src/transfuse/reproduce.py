@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -65,8 +65,11 @@ class Reproduction:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the names of all records that figures are computed from."""
-        return hashlib.sha256(" ".join(sorted(self.records)).encode()).hexdigest()
+        """SHA-256 of all records that figures are computed from, of their names and of what stands in them."""
+        found = hashlib.sha256()
+        for name, record in sorted(self.records.items()):
+            found.update(repr((name, replace(record, gold=()))).encode())  # data holds the hash of gold
+        return found.hexdigest()
 
     def figures(self) -> dict[str, Any]:
         """Ours beside the published numbers, in percent: those that are kept if the records are still the same.
