@@ -6,7 +6,7 @@ import hashlib
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
@@ -19,7 +19,7 @@ from transfuse.files import write_beside
 from transfuse.mirror import cache_folder
 from transfuse.text import DataError
 
-__all__ = ["Packaged"]
+__all__ = ["Packaged", "made_once"]
 
 _NEEDED = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 _CHUNK = 1 << 20
@@ -50,13 +50,7 @@ class Packaged:
         if not self.archive:
             return self.place()
         places = self._slices()
-        folder = cache_folder() / "encoders" / self.sha256[:12]
-        if not (folder / "config.json").exists() and places:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(folder.with_suffix(".lock")):
-                if not folder.exists():
-                    self._unpack(places, folder)
-        return folder if (folder / "config.json").exists() else None
+        return made_once(self.sha256, (lambda folder: self._unpack(places, folder)) if places else None)
 
     def place(self) -> Path | None:
         """The folder or file in a package; None where it is missing."""
@@ -82,11 +76,28 @@ class Packaged:
                     f"the slices are not those of {self.archive}: install {', '.join(self.packages)} again",
                     path=str(slices[0].parent),
                 )
-            with zipfile.ZipFile(whole) as archive, write_beside(folder) as part:
-                part.mkdir()
+            with zipfile.ZipFile(whole) as archive:
+                folder.mkdir()
                 for name in _NEEDED:
-                    with archive.open(f"{self.folder}/{name}") as source, (part / name).open("wb") as target:
+                    with archive.open(f"{self.folder}/{name}") as source, (folder / name).open("wb") as target:
                         shutil.copyfileobj(source, target, _CHUNK)
+
+
+def made_once(sha256: str, make: Callable[[Path], None] | None) -> Path | None:
+    """A model's folder in the cache, made when it is first asked for; None where it is not there and cannot be made.
+
+    Args:
+        sha256: of what it is made of.
+        make: writes a new folder.
+    """
+    folder = cache_folder() / "encoders" / sha256[:12]
+    if not folder.exists() and make:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_suffix(".lock")):
+            if not folder.exists():
+                with write_beside(folder) as part:
+                    make(part)
+    return folder if folder.exists() else None
 
 
 def _files(package: str) -> list[Path]:

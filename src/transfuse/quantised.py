@@ -12,17 +12,16 @@ import struct
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
 
-from transfuse.files import write_beside
-from transfuse.mirror import cache_folder, digest
-from transfuse.packaged import Packaged
+from transfuse.mirror import digest
+from transfuse.packaged import Packaged, made_once
 from transfuse.text import DataError
 
 __all__ = ["Quantised"]
@@ -66,18 +65,13 @@ class Quantised:
         Raises:
             DataError: the file is not what it was.
         """
-        folder = cache_folder() / "encoders" / self.sha256[:12]
         place = Packaged(self.packages, self.file).place()
-        if not (folder / "config.json").exists() and place:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(folder.with_suffix(".lock")):
-                if not folder.exists():
-                    if digest(place) != self.sha256:
-                        again = f"install {self.packages[0]} again"
-                        raise DataError(f"is not the file that is known: {again}", path=str(place))
-                    with write_beside(folder) as part:
-                        rewrite(place, part)
-        return folder if (folder / "config.json").exists() else None
+        return made_once(self.sha256, partial(self._make, place) if place else None)
+
+    def _make(self, place: Path, folder: Path) -> None:
+        if digest(place) != self.sha256:
+            raise DataError(f"is not the file that is known: install {self.packages[0]} again", path=str(place))
+        rewrite(place, folder)
 
 
 def rewrite(path: Path, folder: Path) -> None:
