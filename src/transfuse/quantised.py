@@ -24,7 +24,7 @@ from transfuse.mirror import digest
 from transfuse.packaged import Packaged, made_once
 from transfuse.text import DataError
 
-__all__ = ["Quantised"]
+__all__ = ["Quantised", "rewrite"]
 
 _BLOCK = 32
 _HEADER = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "vocab_size")
