@@ -18,6 +18,7 @@ from transfuse import tags as tagging
 from transfuse.architecture import Architecture, BiLSTMEncoder, TagSet
 from transfuse.ballots import Ballot, agreement, doubted, elect
 from transfuse.data import Data, build_task
+from transfuse.filters import filter_raw, filter_votes
 from transfuse.methods.muct import Muct
 from transfuse.nn.divergence import Kernel, mmd
 from transfuse.nn.domain import DomainHead, Gate
@@ -31,7 +32,7 @@ from transfuse.tags import Span
 from transfuse.text import BundleError, ConfigError, Corpus, Document, Entity, Task
 from transfuse.train import Training
 from transfuse.vectors import Vectors
-from transfuse.views import Alignment, RawText, View, begin_view, filter_raw, filter_votes, losses, part_raw, train_view
+from transfuse.views import Alignment, RawText, View, begin_view, losses, part_raw, train_view
 from transfuse.vocabulary import Vocabulary
 from transfuse.votes import VoteTagger
 

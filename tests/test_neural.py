@@ -10,10 +10,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from by_heart import by_heart
 from transfuse.architecture import Architecture, BiLSTMEncoder, TagSet
 from transfuse.neural import NeuralTagger, Sentence, batches, collate, read_sentences
 from transfuse.run import Run
-from transfuse.supervised import Domain, Supervised, copy_head, head_loss, new_encoding
+from transfuse.supervised import Domain, Supervised, copy_head, new_encoding
 from transfuse.synthetic import department
 from transfuse.text import Corpus, Document, Entity, Task
 from transfuse.vectors import Vectors
@@ -200,16 +201,6 @@ def test_loss_falls_on_what_it_is_shown(tmp_path: Path) -> None:
     encoding = new_encoding([corpus], settings, task=Task(corpus), run=Run(tmp_path))
     tagset = encoding.tagset(corpus.labels)
     head = encoding.head(tagset)
-    items = sorted(
-        read_sentences(corpus.train, encoding.table, tagset, annotated=corpus.labels), key=lambda s: -len(s.forms)
-    )
-    batch = collate(items[:16], encoding.table, tagset)
-    optimizer = torch.optim.Adam([*encoding.encoder.parameters(), *head.parameters()], lr=0.02)
-    losses = []
-    for _ in range(30):
-        loss = head_loss(head, encoding.encoder(batch), batch)
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        losses.append(float(loss.detach()))
+    items = read_sentences(corpus.train, encoding.table, tagset, annotated=corpus.labels)
+    losses = by_heart(encoding, head, tagset, items, size=16, steps=30, rate=0.02)
     assert losses[-1] < 0.4 * losses[0]

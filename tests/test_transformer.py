@@ -25,11 +25,11 @@ pytest.importorskip("transformers", reason="the extra 'transformers' is not inst
 from tokenizers import Tokenizer
 from transformers import AutoModel, AutoTokenizer
 
+from by_heart import by_heart
 from tiny import (
     LONGEST,
     architecture,
     brief,
-    by_heart,
     byte_pairs,
     layers,
     loaded,

@@ -18,7 +18,8 @@ pytest.importorskip("transformers", reason="the extra 'transformers' is not inst
 
 from transformers import AutoModel
 
-from tiny import architecture, brief, by_heart, loaded, states, task
+from by_heart import by_heart
+from tiny import architecture, brief, loaded, states, task
 from transfuse import bundle, methods
 from transfuse.architecture import Architecture, BiLSTMEncoder, TagSet, TransformerEncoder
 from transfuse.lighter import to_int8

@@ -12,14 +12,12 @@ import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 
-from transfuse.architecture import Architecture, TagSet, TransformerEncoder
+from transfuse.architecture import Architecture, TransformerEncoder
 from transfuse.layers import layer_of
 from transfuse.methods.target_only import TargetOnly
 from transfuse.neural import Sentence, collate
-from transfuse.nn.head import Head
 from transfuse.nn.transformer import Transformer
 from transfuse.pieces import PieceTable
-from transfuse.supervised import Encoding, head_loss
 from transfuse.synthetic import department
 from transfuse.text import Document, Task
 from transfuse.train import Training
@@ -140,17 +138,3 @@ def layers(network: torch.nn.Module) -> dict[str, list[torch.Tensor]]:
 
 def moved(one: list[torch.Tensor], other: list[torch.Tensor]) -> bool:
     return any(not torch.equal(a, b) for a, b in zip(one, other, strict=True))
-
-
-def by_heart(encoding: Encoding, head: Head, tagset: TagSet, items: list[Sentence]) -> list[float]:
-    """The losses of 25 steps on one batch, the longest sentences."""
-    batch = encoding.batch(sorted(items, key=lambda s: -len(s.forms))[:6], tagset)
-    optimizer = torch.optim.Adam([*encoding.encoder.parameters(), *head.parameters()], lr=0.01)
-    losses = []
-    for _ in range(25):
-        loss = head_loss(head, encoding.encoder(batch), batch)
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        losses.append(float(loss.detach()))
-    return losses

@@ -8,36 +8,31 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from torch import Tensor, nn
 
-from transfuse import tags as tagging
 from transfuse.architecture import TagSet
-from transfuse.ballots import Elected
 from transfuse.neural import Sentence, batches
 from transfuse.nn.divergence import Kernel, mmd
 from transfuse.nn.domain import DomainHead, Gate
 from transfuse.nn.encoder import Batch
 from transfuse.nn.head import Head
 from transfuse.nn.padding import inside
-from transfuse.reading import Piece, Reader, Reading, pieces
+from transfuse.reading import Piece, Reader, pieces
 from transfuse.run import Run, Stage
 from transfuse.sources import identity, train_once
 from transfuse.supervised import Domain, Encoding, Supervised, head_loss, new_encoding, parameter_groups, read_domain
-from transfuse.text import Corpus, Document, Entity, Task
+from transfuse.text import Corpus, Document, Task
 from transfuse.train import Training, fit
 
 __all__ = [
-    "Accepted",
     "Alignment",
     "RawText",
     "View",
     "begin_view",
-    "filter_raw",
-    "filter_votes",
     "losses",
     "part_raw",
     "train_view",
@@ -69,6 +64,16 @@ class RawText:
     def forms(self, encoding: Encoding) -> list[list[str]]:
         """The words of each sentence, as an encoder reads them."""
         return [encoding.table.spell(self.documents[number].text, offsets) for number, offsets in self.pieces]
+
+    def items(self, encoding: Encoding) -> list[Sentence]:
+        """The sentences as an encoder takes them; their tags mean nothing."""
+        numbers = [tuple(encoding.table.numbers(forms)) for forms in self.forms(encoding)]
+        return [Sentence(row, (0,) * len(row)) for row in numbers]
+
+    @property
+    def sha256(self) -> str:
+        """Of all texts."""
+        return hashlib.sha256("\0".join(document.text for document in self.documents).encode()).hexdigest()
 
 
 def part_raw(documents: Sequence[Document], *, limit: int, seed: int) -> tuple[RawText, RawText]:
@@ -214,29 +219,33 @@ def begin_view(
     fronts: tuple[Head | DomainHead, ...] = tuple(heads)
     if gated is not None:
         fronts = tuple(DomainHead(head, gated) for head in heads)
-    domain = read_domain(encoding, source, stage=stage, head=fronts[0], tagset=tagset)
-    parts = {source.name: list(domain.items)}
-    for each in [each for each in read if others and each.name != source.name]:
-        found = list(read_domain(encoding, each, stage=stage, head=fronts[0], tagset=tagset).items)
-        random.Random(f"{stage.name}/{stage.seed}/{each.name}").shuffle(found)
-        parts[each.name] = found[: round(others * len(found))]
-    counts = {name: len(part) for name, part in parts.items()}
-    items = [item for part in parts.values() for item in part]
+    first, *rest = (
+        read_domain(encoding, each, stage=stage, head=fronts[0], tagset=tagset)
+        for each in (source, *(each for each in read if others and each.name != source.name))
+    )
+    drawn = [_drawn(domain, others, stage) for domain in rest]
+    counts = {d.corpus.name: len(items) for d, items in zip((first, *rest), (first.items, *drawn), strict=True)}
+    items = [item for part in (first.items, *drawn) for item in part]
     if target.train:
         items += passes * list(read_domain(encoding, target, stage=stage, head=fronts[0], tagset=tagset).items)
-    numbers = [tuple(encoding.table.numbers(forms)) for forms in raw.forms(encoding)]
-    plain = [Sentence(row, (0,) * len(row)) for row in numbers]
     made_of = {
         "stage": [stage.name, stage.seed],
         "sources": [identity(corpus) for corpus in read],
         "target": identity(target) if target.train else list(target.labels),
-        "raw": hashlib.sha256("\0".join(document.text for document in raw.documents).encode()).hexdigest(),
+        "raw": raw.sha256,
         "kinds": kinds,
         "gate": gate,
         "passes": passes,
         "others": others,
     }
-    return View(domain, encoding, fronts, tuple(kinds), items, counts, plain, made_of, gated)
+    return View(first, encoding, fronts, tuple(kinds), items, counts, raw.items(encoding), made_of, gated)
+
+
+def _drawn(domain: Domain, share: float, stage: Stage) -> list[Sentence]:
+    """A share of a corpus' sentences."""
+    found = list(domain.items)
+    random.Random(f"{stage.name}/{stage.seed}/{domain.corpus.name}").shuffle(found)
+    return found[: round(share * len(found))]
 
 
 @dataclass(frozen=True)
@@ -335,103 +344,3 @@ def losses(view: View, learned: Sequence[Sentence], raw: Sequence[Sentence], ali
         words = view.words(*part(range(len(learned), len(items))))
         found["mmd"] = alignment.weight * mmd(view.words(states, batch), words, alignment.kernel)
     return found
-
-
-@dataclass(frozen=True)
-class Accepted:
-    """What the filter lets through.
-
-    Attributes:
-        items: pseudo-labelled sentences; words on which heads differ have all tags open.
-        documents: the raw documents with the mentions in them that heads agree on and that are learned from.
-        counts: for the record: ``sentences`` looked at, ``agreed`` those on which the heads agree, ``silent`` those
-            of them without a mention, ``accepted`` how many are learned from, ``mentions`` in them.
-    """
-
-    items: list[Sentence]
-    documents: list[Document]
-    counts: Mapping[str, int]
-
-
-def filter_raw(
-    view: View, text: RawText, *, agreement: Literal["sentence", "token", "none"], silent: float
-) -> Accepted:
-    """Pseudo-label raw sentences where the heads of a view agree (Gan & Wang 2026, equation 7).
-
-    Args:
-        view: its first head labels, the others agree or not.
-        text: raw.
-        agreement: on the ``sentence``: all mentions of it are the same; on the ``token``: words whose tags are the
-            same are learned, the others are left open; ``none``: everything is taken as the first head has it.
-        silent: weight of a sentence in which no word is agreed to be in a mention; at 0 it is dropped.
-    """
-    reader = view.reader()
-    reader.prepare()
-    items: list[Sentence] = []
-    found: list[list[Entity]] = [[] for _ in text.documents]
-    agreed = empty = 0
-    forms = text.forms(view.encoding)
-    for piece, words, readings in zip(text.pieces, forms, reader.read(forms, chances=False), strict=True):
-        same = all(reading.spans == readings[0].spans for reading in readings)
-        agreed += same
-        empty += same and not readings[0].spans
-        if agreement == "sentence" and not same:
-            continue
-        compared = readings if agreement == "token" else readings[:1]
-        rows = [_rows(reading, len(words)) for reading in compared]
-        unsure = [i for i, tags in enumerate(zip(*rows, strict=True)) if len(set(tags)) > 1]
-        spoken = any(tag for i, tag in enumerate(rows[0]) if i not in unsure)
-        weight = 1.0 if spoken else silent
-        if not weight:
-            continue
-        every = tuple(range(len(view.tagset.names)))
-        numbers = tuple(view.encoding.table.numbers(words))
-        items.append(Sentence(numbers, tuple(rows[0]), tuple((i, every) for i in unsure), weight))
-        for first, last, label in readings[0].spans:
-            if all((first, last, label) in reading.spans for reading in compared):
-                start, end = piece.offsets[first][0], piece.offsets[last - 1][1]
-                found[piece.document].append(Entity(start, end, label))
-    documents = [document.with_entities(entities) for document, entities in zip(text.documents, found, strict=True)]
-    counts = {"sentences": len(text.pieces), "agreed": agreed, "silent": empty, "accepted": len(items)}
-    return Accepted(items, documents, counts | {"mentions": sum(map(len, found))})
-
-
-def filter_votes(
-    view: View, text: RawText, votes: Iterable[tuple[Sequence[Elected], set[int]]], *, silent: float
-) -> Accepted:
-    """Pseudo-label raw sentences for a view as the voters of all views elect, beyond the paper.
-
-    Args:
-        view: that will learn them. What it does not look for is outside to it.
-        text: raw.
-        votes: on each sentence, who was elected and which words are doubted; these are left open.
-        silent: weight of a sentence in which no word is surely in a mention; at 0 it is dropped.
-    """
-    items: list[Sentence] = []
-    found: list[list[Entity]] = [[] for _ in text.documents]
-    agreed = empty = 0
-    names, every = view.tagset.names, tuple(range(len(view.tagset.names)))
-    forms = text.forms(view.encoding)
-    for piece, words, (elected, unsure) in zip(text.pieces, forms, votes, strict=True):
-        sure = [one.span for one in elected if unsure.isdisjoint(range(*one.span[:2]))]
-        agreed += not unsure
-        empty += not unsure and not sure
-        weight = 1.0 if sure else silent
-        if not weight:
-            continue
-        known = [one.span for one in elected if one.span[2] in view.tagset.labels]
-        row = [names.index(tag) for tag in tagging.encode(known, len(words), view.tagset.scheme)]
-        numbers = tuple(view.encoding.table.numbers(words))
-        items.append(Sentence(numbers, tuple(row), tuple((i, every) for i in sorted(unsure)), weight))
-        for first, last, label in sure:
-            start, end = piece.offsets[first][0], piece.offsets[last - 1][1]
-            found[piece.document].append(Entity(start, end, label))
-    documents = [document.with_entities(entities) for document, entities in zip(text.documents, found, strict=True)]
-    counts = {"sentences": len(text.pieces), "agreed": agreed, "silent": empty, "accepted": len(items)}
-    return Accepted(items, documents, counts | {"mentions": sum(map(len, found))})
-
-
-def _rows(reading: Reading, length: int) -> list[int]:
-    """The tags of a reading's mentions, legal even where the head's own are not."""
-    names = reading.tagset.names
-    return [names.index(tag) for tag in tagging.encode(reading.spans, length, reading.tagset.scheme)]
