@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from transfuse import cells as running
 from transfuse.cells import cell_entries, find_records, pending_cells, run_cells
+from transfuse.choices import with_choices
 from transfuse.cli import main
 from transfuse.comparison import BASELINES, load_comparison, make_comparison
 from transfuse.figures import of_sweeps
@@ -84,6 +85,10 @@ def plan(**more):
         ({**plan(shares=[0.1, 1]), "published": {"place": "x"}}, "published.share names the share"),
         ({**plan(), "published": {"f1": {}}}, r"published\.place: Field required"),
         ({"compare": {"tasks": [{**TASK, "published": {"crfsuite": 1.0}}]}}, r"published\.place is missing"),
+        (plan(choices={"best": ["crfsuit", "retrain"]}), r"choices\.best: crfsuit is not compared; did you mean crfs"),
+        (plan(choices={"best": ["crfsuite"]}), r"choices\.best: name at least two variants"),
+        (plan(choices={"crfsuite": ["crfsuite", "target-only"]}), r"choices\.crfsuite: a variant has this name"),
+        (plan(choices={"best": "crfsuite"}), r"compare\.choices\.best: .*"),
     ],
 )
 def test_refused_with_its_path(table, message):
@@ -162,6 +167,28 @@ def test_a_sweep_is_a_variant_for_each_value():
         ("crfsuite c2=0.3", ("crfsuite.c2", 0.3)),
     ]
     assert [settings(found, f"retrain training.epochs={n}").training.epochs for n in (1, 2)] == [1, 2]
+
+
+def test_a_choice_is_the_best_on_dev_of_each_seed_at_the_price_of_all():
+    documents = [(1, 0, 0)] * 20
+    runs = {
+        ("a", 0): replace(record(documents, dev=0.6), shared_seconds=1.0),
+        ("b", 0): replace(record(documents, dev=0.7), shared_seconds=1.0),
+        ("a", 1): record(documents, dev=0.6, seed=1),
+        ("b", 1): record(documents, dev=0.6, seed=1),
+        ("a", 2): record(documents, dev=0.6, seed=2),
+    }
+    entries = [Entry("t", name, 0.1, run) for (name, _), run in runs.items()]
+    assert with_choices(entries, {}) == entries
+    found = with_choices(entries, {"best": ["a", "b"]})
+    assert found[: len(entries)] == entries
+    first, second = found[len(entries) :]  # the third seed waits for b
+    assert (first.variant, first.record.seed, second.record.seed) == ("best", 0, 1)
+    assert first.record.micro("dev") == runs["b", 0].micro("dev")
+    assert (first.record.cpu_seconds, first.record.own_seconds) == (1.0 + 2 * 0.5, 1.0)
+    assert (second.record.cpu_seconds, second.record.own_seconds) == (3.0, None)
+    assert first.record.selection == "the best of 2 by strict micro F1 on dev: b; by hand"
+    assert second.record.selection.endswith("dev: a; by hand")
 
 
 def test_cells_are_recipes_and_those_without_source_are_shared():

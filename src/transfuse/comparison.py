@@ -1,9 +1,9 @@
 """What is compared: variants of methods over tasks, shares and seeds, as cells, each of which is a recipe.
 
-``[compare]`` tasks, methods, shares, seeds and baseline; ``[data]`` and ``[method]`` what all of them have in common;
-``[methods.NAME]`` what one has for itself, with ``method``, ``sources``, ``share`` and ``augment`` as in `Variant`;
-``[sweep]`` one setting through several values; ``[published]`` printed numbers. As in recipes, unknown keys are refused
-with their path and nothing is coerced.
+``[compare]`` tasks, methods, shares, seeds, baseline and choices; ``[data]`` and ``[method]`` what all of them have in
+common; ``[methods.NAME]`` what one has for itself, with ``method``, ``sources``, ``share`` and ``augment`` as in
+`Variant`; ``[sweep]`` one setting through several values; ``[published]`` printed numbers. As in recipes, unknown keys
+are refused with their path and nothing is coerced.
 
 A common setting goes to every method that has it: ``[method.training]`` reaches the networks and not CRFsuite. One
 that no compared method has is refused. A method's own settings go before common ones, and these before a preset's.
@@ -149,6 +149,7 @@ class Comparison:
         seeds: in the order in which they are run.
         data: what all cells have in common; its target, sources and share mean nothing.
         published: printed numbers, where there are some.
+        choices: further rows, each the best of some variants on dev; see `transfuse.choices`.
         table: what it was made of, as TOML holds it.
     """
 
@@ -159,6 +160,7 @@ class Comparison:
     data: Data
     published: Printed | None = None
     baseline: str = BASELINES[0]
+    choices: dict[str, tuple[str, ...]] = field(default_factory=dict)
     table: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -175,10 +177,17 @@ class Comparison:
             if any(not 1 <= number <= len(task.sources) for number in variant.sources or ()):
                 have = f"{task.name} has {len(task.sources)}"
                 raise ConfigError(f"methods.{variant.name}.sources are numbers of a task's sources, from 1: {have}")
+        for name, among in self.choices.items():
+            if name in names:
+                raise ConfigError(f"compare.choices.{name}: a variant has this name: give the choice another")
+            if strangers := [each for each in among if each not in names]:
+                raise ConfigError(f"compare.choices.{name}: {strangers[0]} is not compared{_hint(strangers[0], names)}")
+            if len(set(among)) < 2:
+                raise ConfigError(f"compare.choices.{name}: name at least two variants to choose among")
         self._check_published()
 
     def _check_published(self) -> None:
-        names = [variant.name for variant in self.variants]
+        names = [*(variant.name for variant in self.variants), *self.choices]
         tables = [task.published for task in self.tasks] + ([self.published.f1] if self.published else [])
         for name in (name for table in tables for name in table):
             if name not in names:
@@ -266,6 +275,7 @@ def make_comparison(table: Mapping[str, Any]) -> Comparison:
         from_table(Data, {"target": "", **common}, "data"),
         None if published is None else from_table(Printed, published, "published"),
         plan.baseline,
+        plan.choices,
         dict(table),
     )
 
@@ -278,6 +288,7 @@ class _Plan:
     shares: tuple[float, ...] = (1.0,)
     seeds: tuple[int, ...] = (0,)
     baseline: str = BASELINES[0]
+    choices: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from transfuse.cells import cell_entries, find_records, pending_cells
+from transfuse.choices import with_choices
 from transfuse.comparison import Cell, Comparison, load_comparison
 from transfuse.files import write_beside
 from transfuse.grids import measures_grid
@@ -92,7 +93,7 @@ class Reproduction:
     def summary(self) -> Summary:
         """Of what is done, as a report shows it. Raises as `figures`."""
         comparison = self.comparison
-        entries = cell_entries(comparison.cells(), self.records)
+        entries = with_choices(cell_entries(comparison.cells(), self.records), comparison.choices)
         return summarise(entries, baseline=comparison.baseline, published=comparison.published_f1)
 
     def _computed(self) -> dict[str, Any]:

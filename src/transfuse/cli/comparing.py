@@ -143,6 +143,7 @@ def perform(
     import tomli_w
 
     from transfuse.cells import cell_entries, find_records, pending_cells, run_cells
+    from transfuse.choices import with_choices
     from transfuse.report import write_report
     from transfuse.summary import summarise
 
@@ -159,7 +160,7 @@ def perform(
         return None, failures
     if not found:
         raise DataError("no cell of the comparison is finished: there is nothing to report", path=str(records))
-    entries = cell_entries(cells, found, folder)
+    entries = with_choices(cell_entries(cells, found, folder), comparison.choices)
     summary = summarise(entries, baseline=comparison.baseline, published=comparison.published_f1)
     write_report(folder, summary, title=title or comparison.title, missing=len(pending_cells(cells, found)))
     with write_beside(folder / "comparison.toml") as path:
