@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -144,6 +145,20 @@ def test_a_limit_counts_sentences_and_keeps_whole_documents(folder: Path, tmp_pa
     assert [len(kept(limit)) for limit in (1, 3, 4, 30)] == [1, 1, 2, 10]
     assert set(kept(4)) < set(kept(30)) < set(kept(0))
     assert len(kept(0)) == len(kept(10_000))
+
+
+def test_a_development_split_can_be_short_whatever_the_seed_and_hides_no_leak(folder: Path, tmp_path: Path) -> None:
+    write(tmp_path / "source" / "train.jsonl", [*sentences("cough", 20), *sentences("asthmadevel", 10)])
+    data = Data(str(folder), (str(tmp_path / "source"),), dev_limit=3)
+    (task, facts), (other, _) = (build_task(data, seed=seed) for seed in (0, 1))
+    assert len(task.target.dev) == facts["dev"] == 3 and task.target.dev == other.target.dev
+    assert set(task.target.dev) < set(build_task(replace(data, dev_limit=5), seed=0)[0].target.dev)
+    assert facts["sources"][0]["removed"] == {"by_id": 0, "by_text": 10}
+    whole, before = build_task(replace(data, dev_limit=None), seed=0)
+    assert len(whole.target.dev) == 10 and "dev" not in before
+    assert (task.target.train, task.target.test) == (whole.target.train, whole.target.test)
+    with pytest.raises(ConfigError, match="dev_limit is at least 1, not 0"):
+        replace(data, dev_limit=0)
 
 
 def test_a_shipped_label_map_goes_by_its_name_and_a_file_before_it(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from itertools import accumulate, takewhile
@@ -48,6 +48,9 @@ class Data:
         fold: for cross-validation, the part of the target that is held out for testing; None for its own splits.
         augment: how altered copies of the labelled target documents are made; None for none. See
             `transfuse.augmentation.augmented`, which `transfuse.recipe.run_recipe` calls.
+        dev_limit: sentences kept of the target's development split, about: documents are drawn, the same whatever the
+            run's seed, until they hold as many; None for all. Who has few labelled documents has few to choose by, and
+            scoring them is much of the time that a short training takes.
     """
 
     target: str
@@ -59,9 +62,10 @@ class Data:
     disjoint: bool = False
     fold: Fold | None = None
     augment: Augment | None = None
+    dev_limit: int | None = None
 
     def __post_init__(self) -> None:
-        check_ranges(self, "data", share="[0, 1]", limit="[0, inf)")
+        check_ranges(self, "data", share="[0, 1]", limit="[0, inf)", dev_limit="[1, inf)")
 
 
 def resolve(spec: str, *, labels: str = "", losses: Losses | None = None, divide: bool = True) -> Corpus:
@@ -219,7 +223,7 @@ def build_task(data: Data, *, seed: int) -> tuple[Task, dict[str, Any]]:
             raise LabelError(f"{sides} have no label in common: rename in a label map, or set data.disjoint")
         source, removed = checks.without_overlap(source, apart)
         if data.limit:
-            source = _limited(source, data.limit, seed=seed)
+            source = source.with_split("train", _limited(source.train, data.limit, seed=seed))
         facts["sources"].append({**_facts(source), "removed": removed})
         sources.append(source)
     raw = [_strip(d) for spec in data.raw for d in raw_documents(spec)]
@@ -231,6 +235,9 @@ def build_task(data: Data, *, seed: int) -> tuple[Task, dict[str, Any]]:
         raw += [_strip(document) for document in hidden]
         judge = _Judge({(document.id, document.text): frozenset(document.entities) for document in hidden})
         target = kept
+    if data.dev_limit:
+        target = target.with_split("dev", _limited(target.dev, data.dev_limit, seed=0))
+        facts["dev"] = len(target.dev)
     annotations = sum(len(document.entities) for document in target.train)
     facts |= {"share": data.share, "labelled": len(target.train), "annotations": annotations}
     facts |= {"raw": len(raw), "losses": losses.counts}
@@ -254,13 +261,13 @@ class _Judge:
         return right, judged
 
 
-def _limited(source: Corpus, limit: int, *, seed: int) -> Corpus:
+def _limited(documents: Sequence[Document], limit: int, *, seed: int) -> Iterator[Document]:
     """Documents in a drawn order until they hold enough sentences; a smaller limit's are part of a larger one's."""
-    order = list(range(len(source.train)))
+    order = list(range(len(documents)))
     random.Random(f"share/{seed}").shuffle(order)
-    held = accumulate(len(sentences(source.train[i].text)) for i in order)
+    held = accumulate(len(sentences(documents[i].text)) for i in order)
     kept = sum(1 for _ in takewhile(lambda count: count < limit, held)) + 1
-    return source.with_split("train", (source.train[i] for i in sorted(order[:kept])))
+    return (documents[i] for i in sorted(order[:kept]))
 
 
 def raw_documents(spec: str) -> Iterable[Document]:
