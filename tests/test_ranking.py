@@ -24,7 +24,7 @@ from transfuse.grids import tokens_grid
 from transfuse.linear import LinearCRF, LinearTagger, train_linear
 from transfuse.neural import NeuralTagger
 from transfuse.opinions import voice
-from transfuse.ranking import CLASSES, class_auc, roc_auc
+from transfuse.ranking import CLASSES, class_auc, roc_auc, tag_and_rank
 from transfuse.reading import Reader
 from transfuse.recipe import make_recipe, run_recipe
 from transfuse.records import make_record, read_records, write_record
@@ -182,6 +182,16 @@ def test_areas_do_not_depend_on_how_documents_are_grouped(monkeypatch: pytest.Mo
     whole = class_auc(tagger, SOME)
     monkeypatch.setattr("transfuse.ranking._CHUNK", 1)
     assert class_auc(tagger, SOME) == pytest.approx(whole, abs=1e-5)
+
+
+def test_what_is_found_and_the_areas_take_one_reading(linear: LinearTagger) -> None:
+    single, both = network(3), vote("mean", network(1), network(2))
+    for tagger in (single, network(1, outputs=LABELS[:1]), network(1, "IOB1"), both, linear):
+        found, areas = tag_and_rank(tagger, SOME)
+        assert found == tuple(tagger.tag(SOME)) and areas == class_auc(tagger, SOME)
+    read: list[Any] = []
+    single.read = lambda *_, **__: iter(read)  # type: ignore[method-assign]
+    assert tag_and_rank(single, SOME) == ((), dict.fromkeys(CLASSES))
 
 
 # Runs

@@ -19,7 +19,7 @@ from transfuse.nn.encoder import Batch
 from transfuse.nn.head import Head
 from transfuse.nn.padding import inside
 from transfuse.pieces import PieceTable
-from transfuse.reading import Reader, chunks, pieces, uncollected
+from transfuse.reading import Piece, Reader, Reading, chunks, pieces, uncollected
 from transfuse.text import BundleError, Document, Entity
 from transfuse.vocabulary import places
 from transfuse.words import align, flatten, sentences, words
@@ -192,9 +192,24 @@ class NeuralTagger:
             documents: their entities are ignored.
             confidence: give each entity its probability under the head.
         """
+        for some, read, readings in self.read(documents, chances=confidence):
+            yield from self.entities(some, read, readings, confidence=confidence)
+
+    def read(
+        self, documents: Iterable[Document], *, chances: bool
+    ) -> Iterator[tuple[list[Document], list[Piece], list[Reading]]]:
+        """What the head reads in documents, some of them at a time: these, their sentences, and a reading of each.
+
+        Args:
+            documents: their entities are ignored.
+            chances: keep what `transfuse.reading.Reading.chance` and ``marginals`` need.
+        """
         self._reader.prepare()
         for some in chunks(documents, self.chunk):
-            yield from self._tag(some, confidence)
+            with uncollected():
+                read = pieces(some)
+                readings = [one for (one,) in self._reader.read(self._reader.spell(some, read), chances=chances)]
+            yield some, read, readings
             self._reader.forget(self.keep)
 
     def save(self, folder: Path) -> dict[str, Any]:
@@ -217,11 +232,12 @@ class NeuralTagger:
         )
 
     @uncollected()
-    def _tag(self, documents: Sequence[Document], confidence: bool) -> list[Document]:
+    def entities(
+        self, documents: Sequence[Document], read: Sequence[Piece], readings: Sequence[Reading], *, confidence: bool
+    ) -> list[Document]:
+        """The documents with the entities that readings of their sentences hold; see `read`."""
         found: list[list[Entity]] = [[] for _ in documents]
-        read = pieces(documents)
-        forms = self._reader.spell(documents, read)
-        for (number, offsets), (reading,) in zip(read, self._reader.read(forms, chances=confidence), strict=True):
+        for (number, offsets), reading in zip(read, readings, strict=True):
             for span in reading.spans:
                 first, last, label = span
                 if label in self._outputs:

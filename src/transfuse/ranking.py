@@ -21,7 +21,7 @@ from transfuse.text import Document, Tagger
 from transfuse.votes import VoteTagger, averaged
 from transfuse.words import align, flatten
 
-__all__ = ["CLASSES", "class_auc", "roc_auc"]
+__all__ = ["CLASSES", "class_auc", "roc_auc", "tag_and_rank"]
 
 CLASSES = ("B", "I", "O")
 """A word begins a mention, stands further in, or outside."""
@@ -53,21 +53,57 @@ def class_auc(tagger: Tagger, documents: Iterable[Document]) -> dict[str, float 
     if source is None:
         return {}
     tagset, ask = source
-    classes = _classes(tagset)
-    truths, chances = [np.zeros(0, dtype=np.int64)], [np.zeros((0, len(CLASSES)))]
+    areas = _Areas(tagset)
     for some in chunks(documents, _CHUNK):
         read = pieces(some)
-        offsets: list[list[tuple[int, int]]] = [[] for _ in some]
-        found: list[list[Tensor]] = [[torch.zeros(0, len(CLASSES), dtype=torch.float64)] for _ in some]
-        for piece, voters in zip(read, ask(some, read), strict=True):
+        areas.add(some, read, ask(some, read))
+    return areas.result()
+
+
+def tag_and_rank(tagger: Tagger, documents: Sequence[Document]) -> tuple[tuple[Document, ...], dict[str, float | None]]:
+    """What `Tagger.tag` finds and what `class_auc` says; in one pass where the tagger is a network with one head.
+
+    Args:
+        tagger: of any kind.
+        documents: with gold entities.
+    """
+    if not isinstance(tagger, NeuralTagger) or _source(tagger) is None:
+        return tuple(tagger.tag(documents)), class_auc(tagger, documents)
+    found: list[Document] = []
+    areas = _Areas(TagSet(tuple(tagger.labels), tagger.tagset.scheme))
+    for some, read, readings in tagger.read(documents, chances=True):
+        found += tagger.entities(some, read, readings, confidence=False)
+        areas.add(some, read, ([(tagger.tagset.names, reading.marginals.cpu())] for reading in readings))
+    return tuple(found), areas.result()
+
+
+class _Areas:
+    """Truth and probabilities of words, gathered for `class_auc`.
+
+    Args:
+        tagset: the labels that may come out.
+    """
+
+    def __init__(self, tagset: TagSet) -> None:
+        self.tagset, self.classes = tagset, _classes(tagset)
+        self.truths, self.chances = [np.zeros(0, dtype=np.int64)], [np.zeros((0, len(CLASSES)))]
+
+    def add(self, documents: Sequence[Document], read: Sequence[Piece], voters: Iterable[Sequence[_Voter]]) -> None:
+        """Documents, their sentences, and what is said of each of these."""
+        offsets: list[list[tuple[int, int]]] = [[] for _ in documents]
+        found: list[list[Tensor]] = [[torch.zeros(0, len(CLASSES), dtype=torch.float64)] for _ in documents]
+        for piece, said in zip(read, voters, strict=True):
             offsets[piece.document] += piece.offsets
-            found[piece.document].append(averaged(voters, tagset) @ classes)
-        for document, words, parts in zip(some, offsets, found, strict=True):
+            found[piece.document].append(averaged(said, self.tagset) @ self.classes)
+        for document, words, parts in zip(documents, offsets, found, strict=True):
             truth, kept = _truth(document, words)
-            truths.append(truth[kept])
-            chances.append(torch.cat(parts).numpy()[kept])
-    truth, chance = np.concatenate(truths), np.concatenate(chances)
-    return {name: roc_auc(truth == i, chance[:, i]) for i, name in enumerate(CLASSES)}
+            self.truths.append(truth[kept])
+            self.chances.append(torch.cat(parts).numpy()[kept])
+
+    def result(self) -> dict[str, float | None]:
+        """The areas of all that was added."""
+        truth, chance = np.concatenate(self.truths), np.concatenate(self.chances)
+        return {name: roc_auc(truth == i, chance[:, i]) for i, name in enumerate(CLASSES)}
 
 
 def roc_auc(positive: NDArray[np.bool_], chances: NDArray[np.float64]) -> float | None:

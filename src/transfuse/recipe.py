@@ -26,7 +26,7 @@ from transfuse.analysis import set_analysis
 from transfuse.augmentation import augmented
 from transfuse.card import model_card
 from transfuse.data import Data, build_task
-from transfuse.ranking import class_auc
+from transfuse.ranking import tag_and_rank
 from transfuse.run import Run, environment
 from transfuse.score import score
 from transfuse.team import team
@@ -45,7 +45,6 @@ __all__ = [
     "read_scores",
     "read_table",
     "run_recipe",
-    "score_splits",
     "shipped_recipes",
 ]
 
@@ -323,13 +322,7 @@ def run_recipe(
         if fresh:
             shutil.rmtree(folder)
         raise
-    scores = score_splits(tagger, task, predictions=folder / "predictions")
-    if task.target.test:
-        found = formats.read(folder / "predictions" / "test.jsonl", "jsonl")
-        learned = (document for corpus in (task.target, *task.sources) for document in corpus.train)
-        if auc := class_auc(tagger, task.target.test):
-            run.record("auc", classes=auc)
-        run.record("sets", regions=set_analysis(learned, task.target.test, found).regions)
+    scores = _score(tagger, task, run)
     trained = run.records("trained")
     selection = str(trained[-1].get("selection", "")) if trained else ""
     facts |= {"method": recipe.name, "seed": recipe.seed, "selection": selection, "scores": scores}
@@ -358,23 +351,21 @@ def _with_copies(task: Task, recipe: Recipe, run: Run) -> Task:
     return replace(task, target=task.target.with_split("train", (*task.target.train, *copies)))
 
 
-def score_splits(tagger: Tagger, task: Task, *, predictions: Path | None = None) -> dict[str, Any]:
-    """All kinds of scores on dev and, once, on test.
-
-    Args:
-        tagger: what to score.
-        task: whose target to score it on.
-        predictions: folder for what was found, as ``dev.jsonl`` and ``test.jsonl``; None to keep it nowhere.
-    """
-    target = task.target
-    scores = {}
+def _score(tagger: Tagger, task: Task, run: Run) -> dict[str, Any]:
+    """All kinds of scores on dev and, once, on test; what was found is kept as ``dev.jsonl`` and ``test.jsonl``."""
+    target, scores = task.target, {}
+    place = run.folder / "predictions"
     for name, documents in {"dev": target.dev, "test": target.test}.items():
         if documents:
-            found = tuple(tagger.tag(documents))
+            found, auc = tag_and_rank(tagger, documents) if name == "test" else (tuple(tagger.tag(documents)), {})
             scores[name] = score(documents, found, target.labels).to_dict()
-            if predictions:
-                predictions.mkdir(exist_ok=True)
-                formats.write(found, predictions / f"{name}.jsonl", "jsonl")
+            place.mkdir(exist_ok=True)
+            formats.write(found, place / f"{name}.jsonl", "jsonl")
+            if auc:
+                run.record("auc", classes=auc)
+    if target.test:
+        learned = (document for corpus in (target, *task.sources) for document in corpus.train)
+        run.record("sets", regions=set_analysis(learned, target.test, found).regions)
     return scores
 
 
