@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transfuse import cells as running
+from transfuse import methods
 from transfuse.cells import cell_entries, find_records, pending_cells, run_cells
 from transfuse.choices import with_choices
 from transfuse.cli import main
@@ -85,6 +86,18 @@ def plan(**more):
         ({**plan(shares=[0.1, 1]), "published": {"place": "x"}}, "published.share names the share"),
         ({**plan(), "published": {"f1": {}}}, r"published\.place: Field required"),
         ({"compare": {"tasks": [{**TASK, "published": {"crfsuite": 1.0}}]}}, r"published\.place is missing"),
+        (
+            {**plan(), "methods": {"both": {"method": "fusion", "unites": ["crfsuit"]}}},
+            "crfsuit is not compared before",
+        ),
+        ({**plan(), "methods": {"both": {"method": "retrain", "unites": ["crfsuite"]}}}, "unknown key method.members"),
+        (
+            {
+                **plan(),
+                "methods": {"few": {"method": "joint", "share": 0.1}, "fusion": {"unites": ["few", "crfsuite"]}},
+            },
+            r"methods\.fusion\.unites: few has sources, a share or altered copies of its own",
+        ),
         (plan(choices={"best": ["crfsuit", "retrain"]}), r"choices\.best: crfsuit is not compared; did you mean crfs"),
         (plan(choices={"best": ["crfsuite"]}), r"choices\.best: name at least two variants"),
         (plan(choices={"crfsuite": ["crfsuite", "target-only"]}), r"choices\.crfsuite: a variant has this name"),
@@ -167,6 +180,14 @@ def test_a_sweep_is_a_variant_for_each_value():
         ("crfsuite c2=0.3", ("crfsuite.c2", 0.3)),
     ]
     assert [settings(found, f"retrain training.epochs={n}").training.epochs for n in (1, 2)] == [1, 2]
+
+
+def test_a_fusion_unites_variants_with_all_their_settings():
+    table = {"retrain": {"training": {"epochs": 5}}, "both": {"method": "fusion", "unites": ["crfsuite", "retrain"]}}
+    found = make_comparison({**plan(methods=["retrain"]), "methods": table, "method": {"c2": 0.5, "rule": "spans"}})
+    both = settings(found, "both")
+    assert [methods.make(member)[1] for member in both.members] == [settings(found, n) for n in ("crfsuite", "retrain")]
+    assert (both.members[0]["c2"], both.members[1]["training"]["epochs"], both.rule) == (0.5, 5, "spans")
 
 
 def test_a_choice_is_the_best_on_dev_of_each_seed_at_the_price_of_all():

@@ -15,7 +15,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transfuse import bundle, formats, fusion
+from transfuse import bundle, formats, fusion, methods
 from transfuse import tags as tagging
 from transfuse.architecture import Architecture, BiLSTMEncoder, TagSet
 from transfuse.ballots import Ballot, elect
@@ -26,16 +26,19 @@ from transfuse.explaining import Explaining, explain
 from transfuse.fusion import FusedTagger, Lists, fuse
 from transfuse.gazetteer import Gazetteer, Matching, training_terms
 from transfuse.linear import LinearCRF, train_linear
+from transfuse.methods.crfsuite import Crfsuite
+from transfuse.methods.fusion import Fusion
 from transfuse.neural import NeuralTagger
 from transfuse.nn.crf import CRF
 from transfuse.opinions import LEAST, Opinion, WordTags, _Marginals, voice
 from transfuse.parts import Part, read_part
 from transfuse.reading import Reading, Window
 from transfuse.rules import RULES, Single, Spans, Stack, Tags, Vote, _weightings, fit_rule, load_rule, save_rule
+from transfuse.run import Run
 from transfuse.score import score
 from transfuse.synthetic import department
 from transfuse.tags import Span
-from transfuse.text import BundleError, ConfigError, Corpus, Document, Entity
+from transfuse.text import BundleError, ConfigError, Corpus, Document, Entity, Task
 from transfuse.thresholds import overlapping, prevailing
 from transfuse.vocabulary import Vocabulary
 from transfuse.words import words
@@ -753,3 +756,76 @@ def test_the_dev_split_of_a_corpus_is_taken_and_never_its_test(call: Any) -> Non
     assert json.loads(out)["documents"] == len(dev)
     labels = bundle.load(Path("b")).labels
     assert json.loads(out)["scores"]["vote"]["gold"] == sum(e.label in labels for d in dev for e in d.entities)
+
+
+# As a method
+
+
+SMALL = {
+    "architecture": {"encoder": {"hidden": 12, "word_width": 12, "char_filters": 4}},
+    "training": {"epochs": 2, "steps": 15, "rate": 0.01},
+    "vectors": {"kind": "none"},
+}
+MEMBERS = ({"name": "retrain", "source_epochs": 1.0, **SMALL}, {"name": "crfsuite", "iterations": 15})
+
+
+@pytest.fixture(scope="module")
+def task() -> Task:
+    return Task(department("neurology", documents=30), (department("cardiology", documents=12),))
+
+
+def trained(run: Run) -> dict[str, float]:
+    return {record["stage"]: record["cpu_seconds"] for record in run.records("trained")}
+
+
+def test_members_are_what_their_methods_make_alone_and_cost_as_much(task: Task, tmp_path: Path) -> None:
+    run = Run(tmp_path / "fused", seed=3)
+    tagger = Fusion(MEMBERS, rule="spans").fit(task, run=run)
+    for number, (member, part) in enumerate(zip(MEMBERS, tagger.members, strict=True), 1):
+        name, method = methods.make(member)
+        alone = Run(tmp_path / name, seed=3)
+        assert facts(method.fit(task, run=alone).tag(task.target.test)) == facts(part.tagger.tag(task.target.test))
+        stages = {stage.partition("/")[2] for stage in trained(run) if stage.startswith(f"{number}-{name}/")}
+        assert stages == set(trained(alone)) and part.name == name
+    told = run.records("exposure")
+    assert {record["stage"].partition("/")[0] for record in told} == {"1-retrain"} and told[0]["passes"] > 0
+    (fused,) = run.records("fused")
+    assert (fused["chosen"], set(fused["dev_f1"])) == ("spans", {"retrain", "crfsuite", "spans"})
+
+
+def test_killed_in_its_second_member_it_ends_as_if_it_had_not_been(
+    task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    method = Fusion(MEMBERS)
+    whole = method.fit(task, run=Run(tmp_path / "whole", seed=3))
+    run = Run(tmp_path / "killed", seed=3)
+    with monkeypatch.context() as patch:
+        patch.setattr(Crfsuite, "fit", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            method.fit(task, run=run)
+    assert not run.records("fused")
+    again = method.fit(task, run=run)
+    assert facts(again.tag(task.target.test)) == facts(whole.tag(task.target.test))
+    assert trained(run).keys() == trained(Run(tmp_path / "whole")).keys()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"members": MEMBERS[:1]}, "method.members: a fusion takes two or more"),
+        ({"rule": "mean"}, "method.rule: choose one of auto, vote"),
+        ({"members": ({"name": "retrian"}, *MEMBERS)}, r"unknown method 'retrian'; did you mean retrain\?"),
+        ({"members": (*MEMBERS, {"name": "retrain", "frosen": 1})}, r"unknown key method\.members\[2\]\.frosen"),
+        ({"members": (*MEMBERS, {"name": "retrain", "source_batch": 0})}, "source_batch"),
+    ],
+)
+def test_members_that_cannot_be(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Fusion(**settings)
+
+
+def test_without_development_data_nothing_is_trained(task: Task, tmp_path: Path) -> None:
+    bare = replace(task, target=task.target.with_split("dev", ()))
+    with pytest.raises(ConfigError, match="dev has 0 documents: 5 are the fewest"):
+        Fusion(MEMBERS).fit(bare, run=Run(tmp_path))
+    assert not any(tmp_path.iterdir())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,10 @@ SMALL: dict[str, Any] = {
     "components": Components(dimension=20, landmarks=200),
     "crf": LinearCRF(iterations=30),
 }
+SMALL["members"] = (
+    {"name": "target-only", **{key: asdict(SMALL[key]) for key in ("architecture", "training", "vectors")}},
+    {"name": "crfsuite", "iterations": 30},
+)
 
 
 def small(name: str) -> methods.Method:

@@ -54,6 +54,7 @@ def test_a_preset_is_a_start_that_settings_change() -> None:
 def test_override_reads_toml_and_falls_back_to_text() -> None:
     table = override({}, ["a.b=1", "a.c=[1, 2]", "d=en-text", 'e="x"', "f=true"])
     assert table == {"a": {"b": 1, "c": [1, 2]}, "d": "en-text", "e": "x", "f": True}
+    assert override({}, ['a=[{"b": 1, "c": {}}]', "d={e = 2}"]) == {"a": [{"b": 1, "c": {}}], "d": {"e": 2}}
     with pytest.raises(ConfigError, match=r"write it as a\.b=c"):
         override({}, ["a.b"])
     with pytest.raises(ConfigError, match="a is a value, not a table"):

@@ -48,8 +48,9 @@ from transfuse.neural import NeuralTagger, read_sentences
 from transfuse.nn.transformer import cut
 from transfuse.packaged import Packaged
 from transfuse.pieces import Pieces, PieceTable
-from transfuse.recipe import make_recipe, merge, run_recipe
+from transfuse.recipe import make_recipe, run_recipe
 from transfuse.run import Run
+from transfuse.settings import merge
 from transfuse.supervised import Supervised, new_encoding
 from transfuse.text import BundleError, ConfigError, Corpus, DataError, Document
 from transfuse.train import Training

@@ -2,8 +2,9 @@
 
 ``[compare]`` tasks, methods, shares, seeds, baseline and choices; ``[data]`` and ``[method]`` what all of them have in
 common; ``[methods.NAME]`` what one has for itself, with ``method``, ``sources``, ``share`` and ``augment`` as in
-`Variant`; ``[sweep]`` one setting through several values; ``[published]`` printed numbers. As in recipes, unknown keys
-are refused with their path and nothing is coerced.
+`Variant`, and for a fusion ``unites``, names of variants whose methods are its members; ``[sweep]`` one setting through
+several values; ``[published]`` printed numbers. As in recipes, unknown keys are refused with their path and nothing is
+coerced.
 
 A common setting goes to every method that has it: ``[method.training]`` reaches the networks and not CRFsuite. One
 that no compared method has is refused. A method's own settings go before common ones, and these before a preset's.
@@ -24,7 +25,8 @@ from transfuse.augmentation import Augment
 from transfuse.data import Data
 from transfuse.folding import Fold
 from transfuse.ranges import check_ranges
-from transfuse.recipe import Recipe, from_table, make_recipe, merge, override, read_table
+from transfuse.recipe import Recipe, override, read_table
+from transfuse.settings import from_table, merge
 from transfuse.text import ConfigError, TransfuseError
 
 __all__ = [
@@ -299,6 +301,7 @@ class _Place:
     sources: tuple[int, ...] | None = None
     share: float | None = None
     augment: Augment | None = None
+    unites: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_ranges(self, share="[0, 1]")
@@ -314,7 +317,9 @@ def _variants(names: Sequence[str], table: Mapping[str, Any]) -> tuple[Variant, 
             raise ConfigError(
                 f"methods.{name}: this name belongs to the method {name} as it is: give the variant another"
             )
-    made = [_variant(name, place, common, settings) for name, (place, settings) in asked.items()]
+    made: list[Variant] = []
+    for name, (place, settings) in asked.items():
+        made.append(_variant(name, place, common, {**settings, **_members(name, place, made)}))
     for path, values in sweeps.items():
         made += _swept(path, values, common, asked)
     for key in common:
@@ -332,6 +337,18 @@ def _settings(name: str, own: Mapping[str, Any]) -> tuple[_Place, dict[str, Any]
     return from_table(_Place, {"method": name, **place}, f"methods.{name}"), settings
 
 
+def _members(name: str, place: _Place, made: Sequence[Variant]) -> dict[str, Any]:
+    """The setting of a fusion that unites variants."""
+    known = {each.name: each for each in made}
+    for other in place.unites:
+        if other not in known:
+            raise ConfigError(f"methods.{name}.unites: {other} is not compared before it{_hint(other, list(known))}")
+        if (known[other].sources, known[other].share, known[other].augment) != (None, None, None):
+            raise ConfigError(f"methods.{name}.unites: {other} has sources, a share or altered copies of its own")
+    found = [methods.to_table(known[other].method, known[other].settings) for other in place.unites]
+    return {"members": found} if found else {}
+
+
 def _variant(
     name: str,
     place: _Place,
@@ -342,10 +359,10 @@ def _variant(
     known = {f.name for f in fields(methods.get(place.method))}  # type: ignore[arg-type]
     shared = {key: value for key, value in common.items() if key in known}
     try:
-        recipe = make_recipe({"data": {"target": ""}, "method": {"name": place.method, **merge(shared, settings)}})
+        _, made = methods.make({"name": place.method, **merge(shared, settings)})
     except TransfuseError as error:
         raise ConfigError(f"methods.{name}: {error}") from error
-    return Variant(name, place.method, recipe.method, place.sources, place.share, place.augment, swept)
+    return Variant(name, place.method, made, place.sources, place.share, place.augment, swept)
 
 
 def _swept(

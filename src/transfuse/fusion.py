@@ -26,7 +26,7 @@ from transfuse.rules import RULES, Rule, Single, fit_rule, load_rule, save_rule
 from transfuse.score import Counts
 from transfuse.text import BundleError, ConfigError, Document, Entity
 
-__all__ = ["AUTO", "FusedTagger", "Lists", "Outcome", "fuse"]
+__all__ = ["AUTO", "FusedTagger", "Lists", "Outcome", "fuse", "need_dev"]
 
 AUTO = "auto"
 """The rule, or the member, with the highest F1 on dev."""
@@ -286,15 +286,20 @@ def fuse(
     return _conclude(trial, members, rule, notes)
 
 
+def need_dev(dev: Sequence[Document]) -> None:
+    """Raises ConfigError where too few documents are there to choose by, or none with an entity."""
+    if len(dev) < FOLDS:
+        raise ConfigError(f"dev has {len(dev)} documents: {FOLDS} are the fewest to choose with")
+    if not any(document.entities for document in dev):
+        raise ConfigError("dev has no entity: there is nothing to choose by")
+
+
 def _check(members: Sequence[Part], dev: Sequence[Document], rule: str, lists: Lists) -> None:
     if len(members) < 2 and not lists:
         raise ConfigError("a fusion takes two members or more, or one with a list of names")
     if rule not in {AUTO, *RULES}:
         raise ConfigError(f"unknown rule {rule!r}: choose one of {', '.join((AUTO, *RULES))}")
-    if len(dev) < FOLDS:
-        raise ConfigError(f"dev has {len(dev)} documents: {FOLDS} are the fewest to choose with")
-    if not any(document.entities for document in dev):
-        raise ConfigError("dev has no entity: there is nothing to choose by")
+    need_dev(dev)
     for part in (lists.only_in, lists.add):
         _list(part)
 

@@ -12,14 +12,13 @@ import json
 import shutil
 import tempfile
 import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, is_dataclass, replace
-from difflib import get_close_matches
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar, cast, get_args, get_type_hints
+from typing import Any
 
 import tomli_w
-from pydantic import TypeAdapter, ValidationError
 
 from transfuse import bundle, formats, methods
 from transfuse.analysis import set_analysis
@@ -29,6 +28,7 @@ from transfuse.data import Data, build_task
 from transfuse.ranking import tag_and_rank
 from transfuse.run import Run, environment
 from transfuse.score import score
+from transfuse.settings import from_table, without_none
 from transfuse.team import team
 from transfuse.text import ConfigError, DataError, Tagger, Task
 
@@ -37,10 +37,8 @@ __all__ = [
     "Published",
     "Recipe",
     "find_recipe",
-    "from_table",
     "load_recipe",
     "make_recipe",
-    "merge",
     "override",
     "read_scores",
     "read_table",
@@ -50,10 +48,6 @@ __all__ = [
 
 SHIPPED = Path(__file__).parent / "recipes"
 
-_KINDS = ("bilstm", "transformer", "int")
-"""What the validation puts into the path of a setting where settings are of several kinds."""
-
-T = TypeVar("T")
 Watch = Callable[[str, float], None]
 """Told a line of text and the share of the work that is done."""
 
@@ -95,24 +89,18 @@ class Recipe:
         """The resolved recipe as TOML holds it: every setting, none left to a default."""
         table = {
             "data": asdict(self.data),
-            "method": {"name": self.name, **asdict(self.method)},  # type: ignore[call-overload]
+            "method": methods.to_table(self.name, self.method),
             "run": {"seed": self.seed},
         }
         if self.published:
             table["published"] = asdict(self.published)
-        plain: dict[str, Any] = json.loads(json.dumps(_without_none(table)))
+        plain: dict[str, Any] = json.loads(json.dumps(without_none(table)))
         return plain
 
     @property
     def hash(self) -> str:
         """Twelve characters that name the run's folder."""
         return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:12]
-
-
-def _without_none(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _without_none(item) for key, item in value.items() if item is not None}
-    return value
 
 
 def find_recipe(name: str) -> Path:
@@ -154,7 +142,7 @@ def read_table(path: Path) -> dict[str, Any]:
 
 
 def override(table: dict[str, Any], changes: Iterable[str]) -> dict[str, Any]:
-    """Apply ``a.b=c`` to a table, the right side read as TOML, or as a string where it is none.
+    """Apply ``a.b=c`` to a table, the right side read as TOML, as JSON, or as a string where it is none of both.
 
     Raises:
         ConfigError: a change has no ``=``, or its path runs through a value.
@@ -163,10 +151,7 @@ def override(table: dict[str, Any], changes: Iterable[str]) -> dict[str, Any]:
         path, equals, text = change.partition("=")
         if not equals:
             raise ConfigError(f"--set {change}: write it as a.b=c")
-        try:
-            value = tomllib.loads(f"x = {text}")["x"]
-        except tomllib.TOMLDecodeError:
-            value = text
+        value = _value(text)
         *parents, last = path.strip().split(".")
         place = table
         for parent in parents:
@@ -177,6 +162,14 @@ def override(table: dict[str, Any], changes: Iterable[str]) -> dict[str, Any]:
     return table
 
 
+def _value(text: str) -> Any:
+    with suppress(tomllib.TOMLDecodeError):
+        return tomllib.loads(f"x = {text}")["x"]
+    with suppress(json.JSONDecodeError):
+        return json.loads(text)
+    return text
+
+
 def make_recipe(table: Mapping[str, Any]) -> Recipe:
     """Validate a table and build what it says.
 
@@ -184,18 +177,8 @@ def make_recipe(table: Mapping[str, Any]) -> Recipe:
         ConfigError: an unknown key or a wrong value; with its path.
     """
     rest = dict(table)
-    settings = dict(rest.pop("method", {}))
     run = dict(rest.pop("run", {}))
-    name = settings.pop("name", "target-only")
-    kind = methods.get(name)
-    preset = settings.pop("preset", None)
-    if preset is not None:
-        known = methods.presets(name)
-        if preset not in known:
-            raise ConfigError(
-                f"method.preset: {name} has no preset {preset!r}; there are: {', '.join(known) or 'none'}"
-            )
-        settings = merge(asdict(known[preset]), settings)  # type: ignore[call-overload]
+    name, method = methods.make(rest.pop("method", {}))
     data = from_table(Data, rest.pop("data", {}), "data")
     published = rest.pop("published", None)
     seed = run.pop("seed", 0)
@@ -207,76 +190,10 @@ def make_recipe(table: Mapping[str, Any]) -> Recipe:
     return Recipe(
         data,
         name,
-        from_table(kind, settings, "method"),
+        method,
         seed,
         None if published is None else from_table(Published, published, "published"),
     )
-
-
-def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """A table with the values of another put in its place, table by table."""
-    merged = dict(base)
-    for key, value in changes.items():
-        old = merged.get(key)
-        if not isinstance(old, Mapping) or not isinstance(value, Mapping):
-            merged[key] = value
-        elif key == "encoder" and _kind(value, _kind(old)) != _kind(old):
-            merged[key] = value  # settings of one kind of encoder mean nothing to another
-        else:
-            merged[key] = merge(old, value)
-    return merged
-
-
-def _kind(table: Mapping[str, Any], default: Any = "bilstm") -> Any:
-    return table.get("kind", default)
-
-
-def from_table(kind: type[T], table: Any, path: str) -> T:
-    """A dataclass from a table, unknown keys refused with their path, nothing coerced.
-
-    Args:
-        kind: the dataclass.
-        table: as TOML gives it.
-        path: of the table, for messages.
-
-    Raises:
-        ConfigError: an unknown key or a wrong value; with its path.
-    """
-    if not isinstance(table, Mapping):
-        raise ConfigError(f"{path} is a table, not {table!r}")
-    _refuse_strangers(kind, table, path)
-    try:
-        return TypeAdapter(kind).validate_json(json.dumps(table), strict=True)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join([path, *(str(part) for part in first["loc"] if part not in _KINDS)])
-        given = "" if first["type"] == "missing" else f", not {first['input']!r}"
-        raise ConfigError(f"{where}: {first['msg']}{given}") from error
-
-
-def _refuse_strangers(kind: type[Any], table: Mapping[str, Any], path: str) -> None:
-    known = {f.name for f in fields(kind)}
-    types = get_type_hints(kind)
-    for key, value in table.items():
-        if key not in known:
-            close = get_close_matches(key, known, 1)
-            hint = f"; did you mean {path}.{close[0]}?" if close else f"; there are: {', '.join(sorted(known))}"
-            raise ConfigError(f"unknown key {path}.{key}{hint}")
-        if isinstance(value, Mapping):
-            kinds = [kind for kind in get_args(types[key]) or [types[key]] if is_dataclass(kind)]
-            if kinds:
-                _refuse_strangers(_of_kind(kinds, value, f"{path}.{key}"), value, f"{path}.{key}")
-
-
-def _of_kind(kinds: Sequence[Any], table: Mapping[str, Any], path: str) -> type[Any]:
-    """Which of some dataclasses a table is for, by its ``kind``; the first where it names none."""
-    if len(kinds) == 1:
-        return cast(type[Any], kinds[0])
-    known = {kind.kind: kind for kind in kinds}
-    name = table.get("kind", kinds[0].kind)
-    if name not in known:
-        raise ConfigError(f"{path}.kind: there are {' and '.join(known)}, not {name!r}")
-    return cast(type[Any], known[name])
 
 
 def run_recipe(

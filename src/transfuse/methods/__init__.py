@@ -8,14 +8,17 @@ from __future__ import annotations
 import ast
 import importlib
 import pkgutil
+from collections.abc import Mapping
+from dataclasses import asdict
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Protocol
 
 from transfuse.run import Run
+from transfuse.settings import from_table, merge, without_none
 from transfuse.text import ConfigError, Tagger, Task
 
-__all__ = ["Method", "describe", "get", "names", "presets"]
+__all__ = ["Method", "describe", "get", "make", "names", "presets", "to_table"]
 
 
 class Method(Protocol):
@@ -41,6 +44,36 @@ def get(name: str) -> type[Method]:
 def presets(name: str) -> dict[str, Method]:
     """Named settings that a method ships, as those of the paper it comes from."""
     return dict(getattr(_import(name), "PRESETS", {}))
+
+
+def make(table: Mapping[str, Any], path: str = "method") -> tuple[str, Method]:
+    """A method's name, and the method, from its ``name``, a ``preset`` or none, and settings; target-only unless named.
+
+    Args:
+        table: as TOML holds it.
+        path: of the table, for messages.
+
+    Raises:
+        ConfigError: no such method or preset, an unknown key, or a wrong value; with its path.
+    """
+    settings = dict(table)
+    name = settings.pop("name", "target-only")
+    kind = get(name)
+    if (preset := settings.pop("preset", None)) is not None:
+        known = presets(name)
+        if preset not in known:
+            there = ", ".join(known) or "none"
+            raise ConfigError(f"{path}.preset: {name} has no preset {preset!r}; there are: {there}")
+        settings = merge(asdict(known[preset]), settings)  # type: ignore[call-overload]
+    return name, from_table(kind, settings, path)
+
+
+def to_table(name: str, method: Method) -> dict[str, Any]:
+    """What `make` makes it of, with every setting, also of methods that it holds; what is None is left out."""
+    table: dict[str, Any] = without_none({"name": name, **asdict(method)})  # type: ignore[call-overload]
+    if "members" in table:
+        table["members"] = [to_table(*make(member)) for member in table["members"]]
+    return table
 
 
 def describe(name: str) -> str:
