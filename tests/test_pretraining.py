@@ -14,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -28,12 +29,16 @@ from tiny import FAMILIES, brief, loaded, make, states, task
 from transfuse import bundle, cli, encoders, formats, pretraining
 from transfuse.architecture import TransformerEncoder
 from transfuse.data import resolve_target
+from transfuse.masked_words import WordModel
 from transfuse.masking import MaskedModel, Masking, PieceBatch, masking
+from transfuse.mirror import digest
 from transfuse.passages import Drawn, Passages, RawText, cut_passages, join, plan
 from transfuse.pieces import PieceTable
 from transfuse.pretraining import Pretraining, pretrain
 from transfuse.run import Run
 from transfuse.text import ConfigError, Corpus, DataError, Document
+from transfuse.vectors import WordVectors
+from transfuse.vocabulary import normalise
 from transfuse.words import sentences, words
 
 WORDS = "fever aspirin after asymptomatic rash cough in dose-5".split()  # noqa: SIM905
@@ -130,6 +135,75 @@ def test_the_embedding_learns_by_what_it_reads_and_by_what_it_tells(family: str,
     torch.testing.assert_close(both, network.embedding.grad + apart.grad, atol=1e-4, rtol=1e-3)
 
 
+def vectors(path: Path) -> WordVectors:
+    """Of all words but two, in a file."""
+    known = [normalise(word) for word in WORDS[2:]]
+    values = np.random.default_rng(5).normal(size=(len(known), 6)).astype("float16")
+    made = WordVectors(tuple(known), values, {})
+    made.save(path)
+    return made
+
+
+def test_whole_words_are_told_by_their_vectors_alone(
+    family: str, made: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transfuse.masked_words._COMMON", 1.0)
+    _, hiding, table = model(made[family])
+    given = vectors(tmp_path / "v.safetensors")
+    rows = {word: row for row, word in enumerate(given.words, 1)}
+    draw = random.Random(3)
+    documents = [Document(str(i), "".join(sentence(draw) for _ in range(4))) for i in range(3)]
+    start = TransformerEncoder(name=made[family], dropout=0.0, window=30)
+    encoder, *_ = start.load()
+    text = cut_passages(documents, table, encoder.capacity, vectors=rows)
+    counts = torch.bincount(text.told[text.told > 0], minlength=len(rows) + 1)
+    torch.manual_seed(2)
+    network = WordModel(encoder, given.tensor(), counts).eval()
+    torch.nn.init.normal_(network.bias)
+    batch = text.batch(torch.arange(len(text)))
+    shown, hidden = hiding(batch, torch.Generator().manual_seed(5))
+    expected = []
+    values = given.tensor()[1:].float()
+    values /= values.norm(dim=1, keepdim=True)
+    marks = encoder.marks
+    for row, length in enumerate(batch.lengths.tolist()):
+        ids = torch.tensor([[*marks.prefix, *shown[row, :length].tolist(), *marks.suffix]])
+        kinds = torch.tensor([[*marks.types[0], *[marks.types[1]] * length, *marks.types[2]]])
+        how = {"token_type_ids": kinds} if int(kinds.max()) else {}
+        states = encoder.model(input_ids=ids, **how).last_hidden_state[0, len(marks.prefix) :]
+        for place in range(length):
+            if hidden[row, place] and batch.told[row, place]:
+                asked = network.told_by(states[place])
+                scores = 10 * values @ (asked / asked.norm()) + network.bias[1:]
+                scores = scores.masked_fill(counts[1:] == 0, -torch.inf)  # what the text lacks is hardly ever drawn
+                expected.append(-functional.log_softmax(scores, 0)[batch.told[row, place] - 1])
+    assert len(expected) > 3
+    found = network.losses(batch, hiding, torch.Generator().manual_seed(5))
+    torch.testing.assert_close(found, torch.stack(expected), atol=2e-4, rtol=1e-4)
+    losses = network.objective(batch, hiding)
+    assert set(losses) == {"masked", "shown"} and all(float(loss.detach()) > 0 for loss in losses.values())
+    sum(losses.values()).backward()  # type: ignore[union-attr, no-untyped-call]
+    assert all(parameter.grad is not None for parameter in network.head)
+    assert not {"vectors", "shares"} & {name for name, _ in network.named_parameters()}
+
+
+@given(st.sampled_from(["bert", "roberta"]), st.lists(st.text(st.sampled_from("ab fever5-.Fe 5\n"), max_size=80)))
+@settings(max_examples=40)
+def test_a_words_first_piece_holds_its_vector(family: str, lines: list[str]) -> None:
+    documents = [Document("x", line) for line in lines]
+    rows = {"fever": 1, "a": 2, "0": 3}
+    table = tables(family)
+    table.most = 8
+    found = cut_passages(documents, table, 20, vectors=rows)
+    spelt = [d.text[a:b] for d in documents for s in sentences(d.text) for a, b in words(d.text, *s)]
+    opens = [
+        i == 0 or found.words[i] != found.words[i - 1] or i in set(found.bounds.tolist())
+        for i in range(len(found.told))
+    ]
+    assert found.told[torch.tensor(opens, dtype=torch.bool)].tolist() == [rows.get(normalise(w), 0) for w in spelt]
+    assert not found.told[~torch.tensor(opens, dtype=torch.bool)].any()
+
+
 def test_the_head_begins_with_how_frequent_pieces_are(made: dict[str, str]) -> None:
     encoder, pieces, _ = TransformerEncoder(name=made["bert"]).load()
     network = MaskedModel(encoder, torch.tensor([3, 0, 7]))
@@ -152,7 +226,7 @@ def batch_of(counts: list[list[int]], first: int = 10) -> PieceBatch:
     lengths = torch.tensor([len(row) for row in rows])
     belongs = torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True)
     found = (torch.arange(belongs.numel()) + first).view_as(belongs)
-    return PieceBatch(found, belongs, lengths)
+    return PieceBatch(found, belongs, torch.zeros_like(found), lengths)
 
 
 ROWS = st.lists(st.lists(st.integers(1, 4), min_size=1, max_size=12), min_size=1, max_size=5)
@@ -264,7 +338,7 @@ def test_batches_and_joined_passages_are_the_same(made: dict[str, str]) -> None:
     documents = texts(9)
     whole = cut_passages(documents, table, 20)
     joined = join([cut_passages([document], table, 20) for document in documents])
-    for name in ("pieces", "words", "bounds"):
+    for name in ("pieces", "words", "told", "bounds"):
         assert torch.equal(getattr(whole, name), getattr(joined, name))
     numbers = torch.tensor([4, 0, 2])
     batch = whole.batch(numbers)
@@ -434,6 +508,40 @@ def test_killed_again_and_again_it_ends_in_the_same_bytes(made: dict[str, str], 
     assert {**ended, "cpu_seconds": 0} == {**straight, "cpu_seconds": 0}
 
 
+def test_with_vectors_it_learns_and_is_killed_likewise(made: dict[str, str], notes: str, tmp_path: Path) -> None:
+    path = tmp_path / "v.safetensors"
+    vectors(path)
+    how = Pretraining(
+        made["bert"], (notes,), steps=40, batch=8, length=30, rate=0.003, mask=0.3, vectors=str(path), precision="bf16"
+    )
+    calls = 0
+
+    def stop(text: str, done: float) -> None:
+        nonlocal calls
+        calls += 1
+        if calls % 17 == 0:
+            raise KeyboardInterrupt
+
+    killed = tmp_path / "killed"
+    while not (killed / "done").exists():
+        with contextlib.suppress(KeyboardInterrupt):
+            pretrain(how, killed, watch=stop, checkpoint_seconds=0)
+    facts = pretrain(how, tmp_path / "whole")
+    assert facts["held_out"]["after"]["loss"] < facts["held_out"]["before"]["loss"] - 0.3
+    assert facts["vectors"] == {"file": "v.safetensors", "sha256": digest(path)}
+    for part in (killed / "encoder").iterdir():
+        assert part.read_bytes() == (tmp_path / "whole" / "encoder" / part.name).read_bytes(), part.name
+    plain = pretrain(replace(how, vectors=None), tmp_path / "plain")
+    assert "vectors" not in plain
+    other = load_file(tmp_path / "plain" / "encoder" / "model.safetensors")
+    ours = load_file(killed / "encoder" / "model.safetensors")
+    assert any(not torch.equal(other[key], ours[key]) for key in ours)
+    WordVectors(("ulcer",), np.ones((1, 6), "float16"), {}).save(path)
+    with pytest.raises(ConfigError, match="no word of the text has a vector"):
+        pretrain(how, tmp_path / "none")
+    assert not (tmp_path / "none" / "encoder").exists()
+
+
 def test_a_resumed_run_wants_the_encoder_it_began_with(
     made: dict[str, str], notes: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -506,6 +614,8 @@ def test_on_the_command_line(
         (["--text", "some.txt", "--mask", "1"], "mask lies in (0, 1), not 1"),
         (["--text", "some.txt", "--length", "4"], "length is at least 16, not 4"),
         (["--text", "some.txt", "--steps", "0"], "steps is at least 1, not 0"),
+        (["--text", "some.txt", "--vectors", "none.bin"], "none.bin: no such file of word vectors"),
+        (["--text", "some.txt", "--precision", "int8"], "precision is bf16 or left out, not int8"),
         (["--text", "some.txt", "--device", "abacus"], "--device abacus"),
     ],
     ids=" ".join,

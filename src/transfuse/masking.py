@@ -20,7 +20,7 @@ from transfuse.text import ConfigError
 if TYPE_CHECKING:
     from transfuse.pieces import Pieces
 
-__all__ = ["MaskedModel", "Masking", "PieceBatch", "masking"]
+__all__ = ["MaskedModel", "Masking", "PieceBatch", "masking", "spelled"]
 
 _SHOWN = (0.8, 0.9)
 """Of hidden words, up to which share the mask is shown, and up to which other pieces; the rest is shown as it is."""
@@ -33,11 +33,13 @@ class PieceBatch:
     Attributes:
         pieces: ``[batch, time]``, 0 behind a passage's end.
         words: ``[batch, time]`` to which word of the passage a piece belongs, from 0.
+        told: ``[batch, time]`` at a word's first piece the row of its vector; 0 where it has none, and elsewhere.
         lengths: ``[batch]`` pieces, none 0.
     """
 
     pieces: Tensor
     words: Tensor
+    told: Tensor
     lengths: Tensor
 
 
@@ -92,6 +94,13 @@ def masking(pieces: Pieces, share: float) -> Masking:
     return Masking(share, mask, torch.tensor(others))
 
 
+def spelled(encoder: Transformer) -> PieceForms:
+    """Every piece of an encoder's vocabulary as a form of its own: passages are read piece by piece."""
+    model: Any = encoder.model
+    rows = torch.arange(model.get_input_embeddings().num_embeddings, device=encoder.device)
+    return PieceForms(rows[:, None], torch.ones_like(rows), torch.zeros_like(rows))
+
+
 class MaskedModel(nn.Module):
     """An encoder and a head that tells hidden pieces.
 
@@ -115,7 +124,6 @@ class MaskedModel(nn.Module):
         self.norm = nn.LayerNorm(width)
         known = nn.functional.pad(counts.float(), (0, rows - len(counts))) + 1
         self.bias = nn.Parameter((known / known.sum()).log())
-        self.register_buffer("rows", torch.arange(rows), persistent=False)
 
     @property
     def embedding(self) -> Tensor:
@@ -137,11 +145,13 @@ class MaskedModel(nn.Module):
             hidden: ``[batch, time]`` where to tell.
             lengths: ``[batch]``.
         """
-        rows: Any = self.rows
-        each = PieceForms(rows[:, None], torch.ones_like(rows), torch.zeros_like(rows))
-        states = self.encoder.read(each, shown, lengths)[hidden]
+        states = self.encoder.read(spelled(self.encoder), shown, lengths)[hidden]
         told: Tensor = self.norm(nn.functional.gelu(self.dense(states)))
         return nn.functional.linear(told, self.embedding, self.bias)
+
+    def objective(self, batch: PieceBatch, masking: Masking) -> dict[str, Tensor]:
+        """The loss of a step."""
+        return {"masked": self.losses(batch, masking).mean()}
 
     def losses(self, batch: PieceBatch, masking: Masking, generator: torch.Generator | None = None) -> Tensor:
         """Nats of each hidden piece: ``[hidden places]``.

@@ -10,7 +10,7 @@ import hashlib
 import json
 import random
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -28,6 +28,7 @@ from transfuse.nn.padding import inside
 from transfuse.pieces import PieceTable
 from transfuse.reading import chunks, pieces
 from transfuse.text import ConfigError, Corpus, Document
+from transfuse.vocabulary import normalise
 from transfuse.words import is_blank
 
 __all__ = ["Drawn", "Passages", "RawText", "cut_passages", "join", "plan"]
@@ -55,11 +56,13 @@ class Passages:
     Attributes:
         pieces: ``[pieces]`` int32.
         words: ``[pieces]`` int32, to which word of its passage a piece belongs, from 0.
+        told: ``[pieces]`` int32, at a word's first piece the row of its vector; 0 where it has none, and elsewhere.
         bounds: ``[passages + 1]`` where each passage begins, and where the last one ends.
     """
 
     pieces: Tensor
     words: Tensor
+    told: Tensor
     bounds: Tensor
 
     def __len__(self) -> int:
@@ -75,18 +78,22 @@ class Passages:
         lengths = self.lengths[numbers]
         steps = inside(lengths, int(lengths.max()))
         places = (self.bounds[numbers][:, None] + torch.arange(steps.shape[1]))[steps]
-        found, words = torch.zeros(2, *steps.shape, dtype=torch.long)
-        found[steps], words[steps] = self.pieces[places].long(), self.words[places].long()
-        return PieceBatch(found, words, lengths)
+        found, words, told = torch.zeros(3, *steps.shape, dtype=torch.long)
+        for into, values in ((found, self.pieces), (words, self.words), (told, self.told)):
+            into[steps] = values[places].long()
+        return PieceBatch(found, words, told, lengths)
 
 
-def cut_passages(documents: Sequence[Document], table: PieceTable, capacity: int) -> Passages:
+def cut_passages(
+    documents: Sequence[Document], table: PieceTable, capacity: int, *, vectors: Mapping[str, int] | None = None
+) -> Passages:
     """Cut documents into passages.
 
     Args:
         documents: any; those without a word give nothing.
         table: cuts words into pieces.
         capacity: pieces of a passage, at most; no word has more.
+        vectors: rows, from 1, of normalised words that have a vector.
     """
     if len(table) > _FORMS:
         table.clear()
@@ -104,7 +111,12 @@ def cut_passages(documents: Sequence[Document], table: PieceTable, capacity: int
     number = torch.cat([torch.arange(words) for words in packed] or [torch.zeros(0, dtype=torch.long)])
     ends = counts.cumsum(0)[torch.tensor(packed, dtype=torch.long).cumsum(0) - 1]
     bounds = torch.cat([ends.new_zeros(1), ends])
-    return Passages(flat.int(), number.repeat_interleave(counts).int(), bounds)
+    told = torch.zeros(len(flat), dtype=torch.int32)
+    if vectors:
+        spelt = (documents[number].text[a:b] for number, offsets in found for a, b in offsets)
+        rows_ = torch.tensor([vectors.get(normalise(word), 0) for word in spelt], dtype=torch.int32)
+        told[counts.cumsum(0) - counts] = rows_
+    return Passages(flat.int(), number.repeat_interleave(counts).int(), told, bounds)
 
 
 def _packed(sentences: Sequence[Sequence[int]], capacity: int) -> Iterator[int]:
@@ -131,6 +143,7 @@ def join(parts: Iterable[Passages]) -> Passages:
     return Passages(
         torch.cat([part.pieces for part in parts]),
         torch.cat([part.words for part in parts]),
+        torch.cat([part.told for part in parts]),
         torch.cat([torch.zeros(1, dtype=torch.long), *bounds]),
     )
 
@@ -184,7 +197,7 @@ class RawText:
     def load(cls, path: Path) -> RawText:
         """Read what `save` wrote."""
         with safe_open(path, "pt") as file:
-            keys = ("pieces", "words", "bounds")
+            keys = ("pieces", "words", "told", "bounds")
             train, held = (Passages(*(file.get_tensor(f"{name}.{key}") for key in keys)) for name in ("train", "held"))
             return cls(train, held, json.loads(file.metadata()["facts"]))
 
@@ -219,7 +232,15 @@ class Drawn:
         if limit:
             del self._order[limit:]
 
-    def read(self, table: PieceTable, capacity: int, *, passages: int, pieces: int = 0) -> RawText:
+    def read(
+        self,
+        table: PieceTable,
+        capacity: int,
+        *,
+        passages: int,
+        pieces: int = 0,
+        vectors: Mapping[str, int] | None = None,
+    ) -> RawText:
         """Cut documents into passages until there are enough; the first documents are held out.
 
         Args:
@@ -227,6 +248,7 @@ class Drawn:
             capacity: pieces of a passage, at most.
             passages: how many are enough; unless
             pieces: are given, and are then what is counted.
+            vectors: as `cut_passages` takes them.
 
         Raises:
             ConfigError: there are fewer than two documents.
@@ -236,7 +258,7 @@ class Drawn:
         held = list(islice(left, min(_HELD, max(1, len(self._order) // 20))))
         parts: list[Passages] = []
         for group in filter(None, chunks(left, _WORDS)):
-            parts.append(cut_passages(group, table, capacity))
+            parts.append(cut_passages(group, table, capacity, vectors=vectors))
             self._counts["read"] += len(group)
             if sum(len(part.pieces) for part in parts) >= pieces if pieces else sum(map(len, parts)) >= passages:
                 break
@@ -245,7 +267,7 @@ class Drawn:
                 f"of {self._counts['documents']} documents {len(held)} can be read, and two are needed, since one is "
                 "held out; txt[per=line]:FILE takes each line for a document"
             )
-        train, rest = join(parts), cut_passages(held, table, capacity)
+        train, rest = join(parts), cut_passages(held, table, capacity, vectors=vectors)
         sizes = {"held_out": len(held), "pieces": len(train.pieces), "passages": len(train)}
         facts = {**self._counts, **sizes, "removed": self._removed, "sha256": digest.hexdigest()}
         return RawText(train, rest, {"text": facts})

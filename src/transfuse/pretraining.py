@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import tomli_w
 import torch
@@ -24,13 +24,17 @@ from transfuse import encoders
 from transfuse.architecture import TransformerEncoder
 from transfuse.data import raw_documents, resolve, resolve_target
 from transfuse.files import write_beside
+from transfuse.masked_words import WordModel
 from transfuse.masking import MaskedModel, Masking, masking
+from transfuse.mirror import digest
 from transfuse.passages import Drawn, Passages, RawText, plan
 from transfuse.pieces import Pieces, PieceTable
 from transfuse.ranges import check_ranges
 from transfuse.run import Run, environment
+from transfuse.settings import without_none
 from transfuse.text import ConfigError, Document
 from transfuse.train import Training, fit
+from transfuse.vectors import WordVectors, read_vectors
 
 __all__ = ["Pretraining", "pretrain"]
 
@@ -62,6 +66,9 @@ class Pretraining:
         mask: share of the words that are hidden.
         rate: learning rate at its highest; it rises over the first tenth of all steps and falls to 0 over the rest.
         seed: decides every draw.
+        vectors: a file of word vectors, by which whole words are then told (`transfuse.masked_words`), in the place
+            of pieces; None for none.
+        precision: ``bf16`` computes the model's states so; None for single precision.
     """
 
     encoder: str
@@ -76,10 +83,14 @@ class Pretraining:
     mask: float = 0.15
     rate: float = 1e-4
     seed: int = 0
+    vectors: str | None = None
+    precision: Literal["bf16"] | None = None
 
     def __post_init__(self) -> None:
         if not self.text and not self.corpora:
             raise ConfigError("there is nothing to read: name a text or a corpus")
+        if self.precision not in {None, "bf16"}:
+            raise ConfigError(f"precision is bf16 or left out, not {self.precision}")
         check_ranges(self, limit="[0, inf)", pieces="[0, inf)", steps="[1, inf)", batch="[1, inf)")
         check_ranges(self, length="[16, inf)", mask="(0, 1)", rate="(0, inf)")
 
@@ -90,7 +101,7 @@ class Pretraining:
 
     def to_toml(self) -> str:
         """As the run folder keeps it."""
-        return tomli_w.dumps({key: list(x) if isinstance(x, tuple) else x for key, x in asdict(self).items()})
+        return tomli_w.dumps(without_none(asdict(self)))
 
     def documents(self) -> Iterator[Document]:
         """All that is to be read, in order. Raises as `raw_documents` and `resolve` do."""
@@ -119,11 +130,12 @@ def pretrain(
 
     Returns:
         The content of ``result.json``: encoder and text with their SHA-256, counts, loss on held-out text before and
-        after in nats a hidden piece, CPU seconds.
+        after in nats a hidden piece or word, CPU seconds.
 
     Raises:
-        ConfigError: the folder holds something else, the encoder cannot be had, or there is too little text.
-        DataError: a text cannot be read.
+        ConfigError: the folder holds something else, the encoder cannot be had, there is too little text, or none of
+            its words has a vector.
+        DataError: a text or the vectors cannot be read.
     """
     result = folder / "result.json"
     _claim(folder, settings)
@@ -132,11 +144,17 @@ def pretrain(
     start = TransformerEncoder(name=settings.encoder, dropout=0.0, window=settings.length)
     encoder, pieces, origin = start.load()
     hiding = masking(pieces, settings.mask)
+    vectors = read_vectors(Path(settings.vectors)) if settings.vectors else None
     kept = folder / "checkpoint" / "text.safetensors"
-    text = RawText.load(kept) if kept.exists() else _read(settings, start.table(pieces, encoder), encoder.capacity)
-    text.facts.setdefault("encoder", origin)
-    if text.facts["encoder"] != origin:
-        raise ConfigError(f"{settings.encoder} is no longer the encoder with which the run in {folder} began")
+    table = start.table(pieces, encoder)
+    text = RawText.load(kept) if kept.exists() else _read(settings, table, encoder.capacity, vectors)
+    made_of: dict[str, Any] = {"encoder": origin}
+    if settings.vectors:
+        made_of["vectors"] = {"file": Path(settings.vectors).name, "sha256": digest(Path(settings.vectors))}
+    for name, facts in made_of.items():
+        if text.facts.setdefault(name, facts) != facts:
+            value = getattr(settings, name)
+            raise ConfigError(f"{value} is no longer the {name} with which the run in {folder} began")
     run = Run(folder, settings.seed, device, checkpoint_seconds, watch)
     run.write("pretraining.toml", settings.to_toml())
     run.write_json("environment.json", environment())
@@ -145,8 +163,7 @@ def pretrain(
         run.record("text", **text.facts)
         text.save(kept)
     torch.manual_seed(settings.seed)
-    counts = torch.bincount(text.train.pieces, minlength=pieces.tokenizer.get_vocab_size())
-    network = MaskedModel(encoder, counts).to(device)
+    network = _network(encoder, text.train, pieces, vectors).to(device)
     trained = _train(network, hiding, text, settings, run)
     with write_beside(folder / "encoder") as part:
         _write_encoder(network, pieces, part, settings.encoder)
@@ -165,13 +182,27 @@ def _claim(folder: Path, settings: Pretraining) -> None:
         raise ConfigError(f"{folder} holds files and no pre-training: choose another --out")
 
 
-def _read(settings: Pretraining, table: PieceTable, capacity: int) -> RawText:
+def _read(settings: Pretraining, table: PieceTable, capacity: int, vectors: WordVectors | None) -> RawText:
     targets = [resolve_target(spec) for spec in settings.apart]
     drawn = Drawn(settings.documents(), targets, limit=settings.limit, seed=settings.seed)
-    return drawn.read(table, capacity, passages=settings.steps * settings.batch, pieces=settings.pieces)
+    rows = {word: row for row, word in enumerate(vectors.words, 1)} if vectors else None
+    wanted = settings.steps * settings.batch
+    return drawn.read(table, capacity, passages=wanted, pieces=settings.pieces, vectors=rows)
 
 
-def _train(network: MaskedModel, hiding: Masking, text: RawText, settings: Pretraining, run: Run) -> dict[str, Any]:
+def _network(encoder: Any, text: Passages, pieces: Pieces, vectors: WordVectors | None) -> MaskedModel | WordModel:
+    if vectors is None:
+        return MaskedModel(encoder, torch.bincount(text.pieces, minlength=pieces.tokenizer.get_vocab_size()))
+    table = vectors.tensor()
+    counts = torch.bincount(text.told[text.told > 0], minlength=len(table))
+    if not counts.any():
+        raise ConfigError("no word of the text has a vector: take vectors of the text's language and field")
+    return WordModel(encoder, table, counts)
+
+
+def _train(
+    network: MaskedModel | WordModel, hiding: Masking, text: RawText, settings: Pretraining, run: Run
+) -> dict[str, Any]:
     """Train, with the loss on held-out text before and after."""
     stage = run.stage("pretrain")
     told = run.records("held_out")
@@ -186,14 +217,20 @@ def _train(network: MaskedModel, hiding: Masking, text: RawText, settings: Pretr
         return steps[epoch * len(steps) // epochs : (epoch + 1) * len(steps) // epochs]
 
     def objective(numbers: Tensor) -> dict[str, Tensor]:
-        return {"masked": network.losses(text.train.batch(numbers), hiding).mean()}
+        return network.objective(text.train.batch(numbers), hiding)
 
     groups: list[dict[str, Any]] = [
         {"params": list(network.encoder.parameters())},
         {"params": network.head, "factor": _HEAD},
     ]
     training = Training(
-        epochs=epochs, batch=settings.batch, rate=settings.rate, warmup=_WARMUP, average=0.0, select="last"
+        epochs=epochs,
+        batch=settings.batch,
+        rate=settings.rate,
+        warmup=_WARMUP,
+        average=0.0,
+        select="last",
+        precision=settings.precision,
     )
     summary = fit(network, objective, feed, training, stage=stage, groups=groups)
     after = _held_out(network, hiding, text.held, settings.batch)
@@ -210,8 +247,8 @@ def _train(network: MaskedModel, hiding: Masking, text: RawText, settings: Pretr
 
 
 @torch.no_grad()
-def _held_out(network: MaskedModel, hiding: Masking, text: Passages, batch: int) -> float:
-    """Mean nats of a hidden piece; the same pieces are hidden whenever it is asked."""
+def _held_out(network: MaskedModel | WordModel, hiding: Masking, text: Passages, batch: int) -> float:
+    """Mean nats of what is hidden, a piece or a word; the same pieces are hidden whenever it is asked."""
     network.eval()
     generator = torch.Generator().manual_seed(0)
     order = text.lengths.argsort(descending=True, stable=True)
@@ -224,7 +261,7 @@ def _rate(loss: float) -> dict[str, float]:
     return {"loss": round(loss, 4), "perplexity": round(math.exp(loss), 2)}
 
 
-def _write_encoder(network: MaskedModel, pieces: Pieces, folder: Path, name: str) -> None:
+def _write_encoder(network: MaskedModel | WordModel, pieces: Pieces, folder: Path, name: str) -> None:
     """A folder that `transfuse.encoders.load` takes, the tokenizer as it was."""
     folder.mkdir()
     model = network.encoder.model.cpu()

@@ -99,7 +99,7 @@ class WordVectors:
         values = torch.from_numpy(self.values)
         if not values.numel():
             return torch.zeros(1, 0)
-        scale = 1.0 / float(values.float().std())
+        scale = 1.0 / (float(values.float().std()) or 1.0)
         scaled = (values.float() * scale).half()
         return torch.cat([scaled.new_zeros(1, scaled.shape[1]), scaled])
 

@@ -51,6 +51,13 @@ def pretrain(
     mask: Annotated[float, typer.Option(metavar="SHARE", help="Share of the words that are hidden.")] = 0.15,
     rate: Annotated[float, typer.Option(help="Learning rate at its highest.")] = 1e-4,
     seed: Annotated[int, typer.Option(help="Decides every draw.")] = 0,
+    vectors: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Word vectors of the field: whole words are told by them, not pieces."),
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option(metavar="bf16", help="Compute the model's states so; faster where the machine can.")
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--out", metavar="RUN", help="Run folder; runs/<hash of the settings>.")
     ] = None,
@@ -80,6 +87,8 @@ def pretrain(
         mask=mask,
         rate=rate,
         seed=seed,
+        vectors=str(vectors) if vectors else None,
+        precision=precision,  # type: ignore[arg-type]  # checked there
     )
     folder = output or Path("runs") / settings.hash
     before = (folder / "done").exists()
@@ -93,7 +102,11 @@ def pretrain(
 def _show(facts: dict[str, Any], folder: Path) -> None:
     text = facts["text"]
     rows = [(when, f"{told['loss']:.3f}", f"{told['perplexity']:,.1f}") for when, told in facts["held_out"].items()]
-    columns = [("", "left"), ("nats a hidden piece", "right"), ("perplexity", "right")]
+    columns = [
+        ("", "left"),
+        (f"nats a hidden {'word' if 'vectors' in facts else 'piece'}", "right"),
+        ("perplexity", "right"),
+    ]
     show_table(f"On {count(text['held_out'], 'document')} held out", columns, rows)
     for target, gone in text["removed"].items():
         away = count(sum(gone.values()), "document")
