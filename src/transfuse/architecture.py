@@ -246,7 +246,7 @@ class TransformerEncoder:
 
     Attributes:
         kind: ``transformer``.
-        name: of the model; see `transfuse.encoders.find`.
+        name: of the model; see `transfuse.known_encoders.find`.
         layers: of which the lowest are kept; 0 for all.
         frozen: how much keeps its weights, from below: 1 the embedding, 2 the lowest layer too, and so on. With
             ``all`` nothing is dropped inside the model either, so each sentence has the same states always: they are

@@ -31,7 +31,7 @@ from transfuse.text import ConfigError, Corpus, Document
 from transfuse.vocabulary import normalise
 from transfuse.words import is_blank
 
-__all__ = ["Drawn", "Passages", "RawText", "cut_passages", "join", "plan"]
+__all__ = ["Drawn", "Passages", "SplitText", "cut_passages", "join", "plan"]
 
 _HELD = 100
 """Documents that are held out, at most; and of fewer than twenty times as many, a twentieth."""
@@ -173,7 +173,7 @@ def plan(lengths: Tensor, batch: int, *, steps: int = 0, pieces: int = 0, seed: 
 
 
 @dataclass(frozen=True)
-class RawText:
+class SplitText:
     """What is learned from, and what the learned model is asked about.
 
     Attributes:
@@ -194,7 +194,7 @@ class RawText:
             save_file(tensors, fresh, {"facts": json.dumps(self.facts)})
 
     @classmethod
-    def load(cls, path: Path) -> RawText:
+    def load(cls, path: Path) -> SplitText:
         """Read what `save` wrote."""
         with safe_open(path, "pt") as file:
             keys = ("pieces", "words", "told", "bounds")
@@ -240,7 +240,7 @@ class Drawn:
         passages: int,
         pieces: int = 0,
         vectors: Mapping[str, int] | None = None,
-    ) -> RawText:
+    ) -> SplitText:
         """Cut documents into passages until there are enough; the first documents are held out.
 
         Args:
@@ -270,7 +270,7 @@ class Drawn:
         train, rest = join(parts), cut_passages(held, table, capacity, vectors=vectors)
         sizes = {"held_out": len(held), "pieces": len(train.pieces), "passages": len(train)}
         facts = {**self._counts, **sizes, "removed": self._removed, "sha256": digest.hexdigest()}
-        return RawText(train, rest, {"text": facts})
+        return SplitText(train, rest, {"text": facts})
 
     def _apart(self) -> Iterator[Document]:
         """The documents that no target is scored on; those that go are counted as they are looked up."""

@@ -24,10 +24,11 @@ from transfuse import encoders
 from transfuse.architecture import TransformerEncoder
 from transfuse.data import raw_documents, resolve, resolve_target
 from transfuse.files import write_beside
+from transfuse.known_encoders import TOKENIZER, find
 from transfuse.masked_words import WordModel
 from transfuse.masking import MaskedModel, Masking, masking
 from transfuse.mirror import digest
-from transfuse.passages import Drawn, Passages, RawText, plan
+from transfuse.passages import Drawn, Passages, SplitText, plan
 from transfuse.pieces import Pieces, PieceTable
 from transfuse.ranges import check_ranges
 from transfuse.run import Run, environment
@@ -45,16 +46,13 @@ _HEAD = 10.0
 _TENTHS = 10
 """An epoch of the loop is a tenth of all steps, however often that goes over the text."""
 
-_TOKENIZER = ("tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab*", "merges.txt", "*.model")
-"""Files that are copied as they are."""
-
 
 @dataclass(frozen=True)
 class Pretraining:
     """What is learned from, and how.
 
     Attributes:
-        encoder: to begin with; see `transfuse.encoders.find`.
+        encoder: to begin with; see `transfuse.known_encoders.find`.
         text: registered raw collections, paths, or ``format:path``.
         corpora: registered names or paths whose *training* texts are read too, labels unseen.
         apart: corpora to be scored on later: documents that stand in their dev or test splits are not read.
@@ -147,7 +145,7 @@ def pretrain(
     vectors = read_vectors(Path(settings.vectors)) if settings.vectors else None
     kept = folder / "checkpoint" / "text.safetensors"
     table = start.table(pieces, encoder)
-    text = RawText.load(kept) if kept.exists() else _read(settings, table, encoder.capacity, vectors)
+    text = SplitText.load(kept) if kept.exists() else _read(settings, table, encoder.capacity, vectors)
     made_of: dict[str, Any] = {"encoder": origin}
     if settings.vectors:
         made_of["vectors"] = {"file": Path(settings.vectors).name, "sha256": digest(Path(settings.vectors))}
@@ -182,7 +180,7 @@ def _claim(folder: Path, settings: Pretraining) -> None:
         raise ConfigError(f"{folder} holds files and no pre-training: choose another --out")
 
 
-def _read(settings: Pretraining, table: PieceTable, capacity: int, vectors: WordVectors | None) -> RawText:
+def _read(settings: Pretraining, table: PieceTable, capacity: int, vectors: WordVectors | None) -> SplitText:
     targets = [resolve_target(spec) for spec in settings.apart]
     drawn = Drawn(settings.documents(), targets, limit=settings.limit, seed=settings.seed)
     rows = {word: row for row, word in enumerate(vectors.words, 1)} if vectors else None
@@ -201,7 +199,7 @@ def _network(encoder: Any, text: Passages, pieces: Pieces, vectors: WordVectors 
 
 
 def _train(
-    network: MaskedModel | WordModel, hiding: Masking, text: RawText, settings: Pretraining, run: Run
+    network: MaskedModel | WordModel, hiding: Masking, text: SplitText, settings: Pretraining, run: Run
 ) -> dict[str, Any]:
     """Train, with the loss on held-out text before and after."""
     stage = run.stage("pretrain")
@@ -267,5 +265,5 @@ def _write_encoder(network: MaskedModel | WordModel, pieces: Pieces, folder: Pat
     model = network.encoder.model.cpu()
     encoders.write(model, pieces, folder)
     save_model(model, str(folder / "model.safetensors"), {"format": "pt"})
-    for path in (path for pattern in _TOKENIZER for path in encoders.find(name).glob(pattern)):
+    for path in (path for pattern in TOKENIZER for path in find(name).glob(pattern)):
         shutil.copyfile(path, folder / path.name)

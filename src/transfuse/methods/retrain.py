@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from transfuse import encoders
 from transfuse.architecture import Architecture, BiLSTMEncoder, TransformerEncoder
+from transfuse.known_encoders import depth as depth_of
 from transfuse.layers import LAYERS, layer_of, within
 from transfuse.ranges import check_ranges
 from transfuse.run import Run
@@ -71,7 +71,7 @@ class Retrain(FromSources):
         numbers = [int(layer.removeprefix("layer.")) for layer in (*self.transfer, *self.frozen) if layer[-1].isdigit()]
         encoder = self.architecture.encoder
         if numbers and isinstance(encoder, TransformerEncoder):
-            depth = encoder.layers or encoders.depth(encoder.name)
+            depth = encoder.layers or depth_of(encoder.name)
             if max(numbers) > depth:
                 raise ConfigError(f"there is no layer.{max(numbers)}: {encoder.name} has {depth} layers")
 
