@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from transfuse import corpora, formats, methods
-from transfuse.printed import means_grid, means_title, rows_grid
+from transfuse.printed import means_grid, means_title, rows_grid, tasks_grid
 from transfuse.reproduce import find_reproductions, read_reproduction
 from transfuse.rounds import Round, rounds_grid
 
@@ -22,7 +22,7 @@ PAGES = (
     "README.md",
     *(f"docs/reference/{page}.md" for page in ("methods", "corpora", "formats")),
     "docs/explain/features.md",
-    *(f"docs/explain/{paper}-results.md" for paper in ("la-dtl", "giorgi-bader", "muct", "transformers")),
+    *(f"docs/explain/{paper}-results.md" for paper in ("la-dtl", "giorgi-bader", "muct", "mtl", "transformers")),
 )
 LANGUAGES = {"en": "English", "zh": "Chinese"}
 
@@ -100,6 +100,12 @@ def results(name: str) -> str:
     return "\n\n".join(parts)
 
 
+def wide(name: str) -> str:
+    """A shipped comparison's tasks and methods in one table."""
+    tables = figures_of(name)["tables"]
+    return table(*tasks_grid(tables)) if tables else "No run is done."
+
+
 def types(name: str) -> str:
     """Precision, recall and F1 by type, strict and relaxed, of a shipped comparison's tables."""
     figures = figures_of(name)
@@ -114,6 +120,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "corpora-facts": corpora_facts,
     **{name.replace("/", "-"): partial(results, name) for name in find_reproductions()},
     **{f"{name.replace('/', '-')}-types": partial(types, name) for name in find_reproductions()},
+    **{f"{name.replace('/', '-')}-wide": partial(wide, name) for name in find_reproductions()},
 }
 
 

@@ -14,6 +14,7 @@ from transfuse.cli import main
 from transfuse.comparison import load_comparison
 from transfuse.data import find_labels
 from transfuse.labels import LabelMap
+from transfuse.printed import tasks_grid
 from transfuse.recipe import SHIPPED, make_recipe, shipped_recipes
 from transfuse.reproduce import choose_cells, find_reproductions, read_reproduction
 from transfuse.text import ConfigError
@@ -227,6 +228,16 @@ def test_a_row_runs_resumes_and_prints(tiny: Path, capsys: pytest.CaptureFixture
     assert means["crfsuite"]["published"] is None
     assert rows[tasks[0], "retrain"]["source_epochs"] == pytest.approx(1.0)
     assert rows[tasks[0], "target-only"]["source_epochs"] is None
+
+    heads, wide = tasks_grid(figures["tables"])
+    assert heads == ["target", "target-only", "crfsuite", "retrain"]
+    assert [row[0] for row in wide] == ["demo-neurology", "demo-cardiology"]
+    assert wide[1][3] == f"{rows[tasks[1], 'retrain']['f1']:.2f}" and "(" not in wide[0][1]
+    one = {"method": "crfsuite", "f1": 1.0, "published": 2.5}
+    assert tasks_grid([{"task": "a from b", "share": 0.1, "rows": [one]}]) == (
+        ["target", "crfsuite"],
+        [["a", "1.00 (2.50)"]],
+    )
 
     kept = json.loads(records.with_suffix(".json").read_text("utf-8"))
     assert kept == figures

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from transfuse.text import DataError
 
-__all__ = ["means_grid", "means_title", "read_figures", "rows_grid"]
+__all__ = ["means_grid", "means_title", "read_figures", "rows_grid", "tasks_grid"]
 
 
 def read_figures(path: Path) -> dict[str, Any]:
@@ -85,6 +86,25 @@ def means_title(means: Sequence[Mapping[str, Any]]) -> str:
         return "Means over tasks"
     ((tasks, seeds),) = sizes
     return f"Means over {tasks} tasks that all methods have done, {seeds} seed{'' if seeds == 1 else 's'}"
+
+
+def tasks_grid(tables: Sequence[Mapping[str, Any]]) -> Grid:
+    """A line a task, a column a method: strict F1, and the published number in brackets where there is one."""
+    shares = {table["share"] for table in tables}
+    methods = dict.fromkeys(row["method"] for table in tables for row in table["rows"])
+
+    def cell(table: Mapping[str, Any], method: str) -> str:
+        row = next((row for row in table["rows"] if row["method"] == method), {"f1": None, "published": None})
+        return _number(row["f1"]) + ("" if row["published"] is None else f" ({row['published']:.2f})")
+
+    return _grid(
+        {
+            "target": lambda table: table["task"].partition(" from ")[0],
+            "share": lambda table: f"{100 * table['share']:g} %" if len(shares) > 1 else "",
+            **{method: partial(cell, method=method) for method in methods},
+        },
+        tables,
+    )
 
 
 _PUBLISHED: dict[str, Callable[[Mapping[str, Any]], str]] = {
