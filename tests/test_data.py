@@ -88,6 +88,16 @@ def test_a_source_is_limited_by_the_seed(folder: Path, tmp_path: Path) -> None:
     assert first == again != other
 
 
+def test_a_training_split_without_an_entity_is_an_error_unless_its_labels_are_hidden(folder: Path) -> None:
+    (folder / "train.jsonl").write_text(
+        "".join(json.dumps({"id": str(i), "text": f"text {i} ."}) + "\n" for i in range(9))
+    )
+    with pytest.raises(DataError, match="no document to learn from has an entity: was it read in the right format"):
+        build_task(Data(str(folder)), seed=0)
+    task, _ = build_task(Data(str(folder), share=0.0), seed=0)
+    assert not task.target.train
+
+
 def test_no_label_in_common_is_an_error_not_a_zero(folder: Path, tmp_path: Path) -> None:
     write(tmp_path / "source.jsonl", sentences("aspirin", 20), label="Chemical")
     with pytest.raises(LabelError, match=r"source \(Chemical\) and target \(Disease\) have no label in common"):

@@ -207,12 +207,14 @@ def build_task(data: Data, *, seed: int) -> tuple[Task, dict[str, Any]]:
 
     Raises:
         ConfigError: see `resolve`.
-        DataError: see `resolve`.
+        DataError: see `resolve`; the target's training split has no entity, and some of its labels are to be read.
         LabelError: a source and the target have no label in common, which is nearly always a matter of names, and
             ``disjoint`` does not allow it.
     """
     losses = Losses()
     target = resolve_target(data.target, labels=data.labels, fold=data.fold, losses=losses)
+    if data.share and not any(document.entities for document in target.train):
+        raise DataError("no document to learn from has an entity: was it read in the right format?", path=data.target)
     facts: dict[str, Any] = {"target": _facts(target), "sources": []}
     sources = []
     apart = target if data.share else target.with_split("dev", (*target.dev, *target.train))

@@ -237,3 +237,15 @@ def test_looking_for_formats_imports_no_heavy_library() -> None:
     code = "import sys, transfuse.formats as f; f.names(); f.options('bioc-xml'); print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"bioc", "lxml", "numpy", "torch"} & set(loaded)
+
+
+@pytest.mark.parametrize(("line", "message"), [("broken", r":4: "), ("fever\tX-Disease", r":4: ")])
+def test_a_broken_file_is_no_other_format(line: str, message: str, tmp_path: Path) -> None:
+    lines = [*("No\tO", "sign\tO", "of\tO"), line, *("severe\tB-Problem", "asthma\tI-Problem", ".\tO", "")]
+    path = tmp_path / "train.txt"
+    path.write_text("\n".join(lines) + "\n")
+    assert detect(path) == "conll"
+    with pytest.raises(DataError, match=message):
+        list(read(path))
+    path.write_text("He has it so\nand so B-movies\nare what he likes O\nbest of all\n")
+    assert detect(path) == "txt"

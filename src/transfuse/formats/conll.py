@@ -40,12 +40,17 @@ Policy = Literal["repair", "drop", "raise"]
 Schemes = Literal["BIO", "BIOES", "IO", "IOB1", "BMES"]
 
 
+_SOUND = 0.8
+"""Share of the first lines that look like this format, at least; a broken file is no other format."""
+
+
 def sniff(head: str) -> bool:
-    """Whether the first lines have several columns, the last of them a tag."""
+    """Whether the first lines have several columns, the last of them a tag; all but a few, which `read` will name."""
     lines = [line for line in head.split("\n")[:50] if line.strip()]
     lines = lines[:-1] if len(lines) > 1 and not head.endswith("\n") else lines
     cells = [re.split(r"[ \t]+", line.rstrip("\r")) for line in lines if not line.startswith(_DOCSTART)]
-    return bool(cells) and all(len(row) > 1 and _TAG.fullmatch(row[-1]) for row in cells)
+    sound = sum(len(row) > 1 and _TAG.fullmatch(row[-1]) is not None for row in cells)
+    return sound > _SOUND * len(cells)
 
 
 @dataclass
