@@ -19,11 +19,12 @@ from transformers import AutoModelForTokenClassification, AutoTokenizer
 
 from transfuse import bundle, corpora, encoders
 from transfuse.architecture import Architecture, TransformerEncoder
+from transfuse.encoding import Supervised, new_encoding
 from transfuse.lighter import to_int8
 from transfuse.neural import Sentence, batches
 from transfuse.run import Run
 from transfuse.score import score
-from transfuse.supervised import Step, Supervised, new_encoding, read_domain, run_fit
+from transfuse.supervised import Step, read_domain, run_fit
 from transfuse.text import Corpus, Document, Tagger, Task
 from transfuse.train import Training
 from transfuse.vectors import Vectors

@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 
 from transfuse.architecture import TagSet
+from transfuse.encoding import Encoding
 from transfuse.neural import Sentence
 from transfuse.nn.head import Head
-from transfuse.supervised import Encoding, head_loss
+from transfuse.supervised import head_loss
 
 
 def by_heart(

@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from transfuse import bundle, methods
 from transfuse.architecture import Architecture, BiLSTMEncoder, TransformerEncoder
 from transfuse.context import PARTS_OF_SPEECH, Context, Form, find_gazetteer
+from transfuse.encoding import Supervised, new_encoding
 from transfuse.gazetteer import Gazetteer, Matching
 from transfuse.layers import layer_of
 from transfuse.methods.target_only import TargetOnly
 from transfuse.neural import NeuralTagger
 from transfuse.run import Run
 from transfuse.score import score
-from transfuse.supervised import Supervised, new_encoding
 from transfuse.synthetic import department
 from transfuse.text import BundleError, ConfigError, Corpus, Document, Entity, Task
 from transfuse.train import Training

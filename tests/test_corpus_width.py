@@ -15,11 +15,11 @@ import torch
 from transfuse import bundle, methods
 from transfuse.architecture import Architecture, BiLSTMEncoder, TransformerEncoder
 from transfuse.context import Context
+from transfuse.encoding import Supervised
 from transfuse.neural import NeuralTagger
 from transfuse.recipe import make_recipe
 from transfuse.run import Run
 from transfuse.score import score
-from transfuse.supervised import Supervised
 from transfuse.text import BundleError, ConfigError, Corpus, Document, Entity, Task
 from transfuse.train import Training
 from transfuse.transfer import Start, begin_afresh

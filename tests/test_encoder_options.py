@@ -20,6 +20,7 @@ pytest.importorskip("transformers", reason="the extra 'transformers' is not inst
 from tiny import brief, layers, loaded, moved, states, task
 from transfuse import bundle, cli
 from transfuse.architecture import Architecture, BiLSTMEncoder, Lora, TransformerEncoder
+from transfuse.encoding import Supervised, new_encoding
 from transfuse.layers import layer_of
 from transfuse.lighter import _Rounded, to_int8
 from transfuse.methods.retrain import Retrain
@@ -29,7 +30,7 @@ from transfuse.nn.kept import KeptStates
 from transfuse.nn.transformer import Transformer
 from transfuse.recipe import make_recipe
 from transfuse.run import Run
-from transfuse.supervised import Supervised, head_loss, new_encoding, read_domain
+from transfuse.supervised import head_loss, read_domain
 from transfuse.text import ConfigError, DataError
 from transfuse.train import Training, fit
 from transfuse.vectors import Vectors

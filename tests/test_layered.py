@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from transfuse import bundle, formats, methods
 from transfuse.analysis import set_analysis
 from transfuse.architecture import Architecture, BiLSTMEncoder, TransformerEncoder
+from transfuse.encoding import new_encoding
 from transfuse.layered import End, averaged, begin_slice, sliced, train_again, train_shared, voting
 from transfuse.layers import layer_of, slices
 from transfuse.methods.joint import Joint
@@ -38,7 +39,7 @@ from transfuse.neural import NeuralTagger, Sentence
 from transfuse.nn.head import CRFHead
 from transfuse.recipe import make_recipe, run_recipe
 from transfuse.run import Run
-from transfuse.supervised import Domain, Step, head_loss, new_encoding, read_domain, run_fit, train_domain
+from transfuse.supervised import Domain, Step, head_loss, read_domain, run_fit, train_domain
 from transfuse.synthetic import department
 from transfuse.text import ConfigError, Corpus, Task
 from transfuse.train import Training, fit, last_epochs

@@ -13,6 +13,7 @@ import torch
 from transfuse import bundle, methods, synthetic
 from transfuse.adaptation import Components
 from transfuse.architecture import Architecture, BiLSTMEncoder
+from transfuse.encoding import Supervised
 from transfuse.labels import LabelMap
 from transfuse.linear import LinearCRF
 from transfuse.methods.muct import Muct
@@ -20,7 +21,6 @@ from transfuse.neural import NeuralTagger
 from transfuse.reading import Reader
 from transfuse.run import Run
 from transfuse.score import score
-from transfuse.supervised import Supervised
 from transfuse.text import Corpus, Document, Entity, Task
 from transfuse.train import Training
 from transfuse.transfer import FromSources

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from by_heart import by_heart
 from transfuse.architecture import Architecture, BiLSTMEncoder, TagSet
+from transfuse.encoding import Supervised, new_encoding
 from transfuse.neural import NeuralTagger, Sentence, batches, collate, read_sentences
 from transfuse.run import Run
-from transfuse.supervised import Domain, Supervised, copy_head, new_encoding
+from transfuse.supervised import Domain, copy_head
 from transfuse.synthetic import department
 from transfuse.text import Corpus, Document, Entity, Task
 from transfuse.vectors import Vectors

@@ -11,10 +11,11 @@ import torch
 
 from transfuse import tags as tagging
 from transfuse.architecture import Architecture, BiLSTMEncoder
+from transfuse.encoding import Encoding, Supervised, new_encoding
 from transfuse.methods.self_training import SelfTraining
 from transfuse.pseudo import pseudo_label
 from transfuse.run import Run
-from transfuse.supervised import Domain, Encoding, Supervised, new_encoding, read_domain, train_domain
+from transfuse.supervised import Domain, read_domain, train_domain
 from transfuse.synthetic import department
 from transfuse.text import Document, Task
 from transfuse.train import Training

@@ -42,6 +42,7 @@ from tiny import (
 from transfuse import bundle, cli, encoders, known_encoders, methods
 from transfuse.architecture import TransformerEncoder
 from transfuse.context import Form
+from transfuse.encoding import Supervised, new_encoding
 from transfuse.methods.multitask_variational import MultitaskVariational
 from transfuse.methods.retrain import Retrain
 from transfuse.neural import NeuralTagger, read_sentences
@@ -51,7 +52,6 @@ from transfuse.pieces import Pieces, PieceTable
 from transfuse.recipe import make_recipe, run_recipe
 from transfuse.run import Run
 from transfuse.settings import merge
-from transfuse.supervised import Supervised, new_encoding
 from transfuse.text import BundleError, ConfigError, Corpus, DataError, Document
 from transfuse.train import Training
 from transfuse.vectors import Vectors

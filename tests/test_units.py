@@ -22,6 +22,7 @@ from by_heart import by_heart
 from tiny import architecture, brief, loaded, states, task
 from transfuse import bundle, methods
 from transfuse.architecture import Architecture, BiLSTMEncoder, TagSet, TransformerEncoder
+from transfuse.encoding import Supervised, new_encoding
 from transfuse.lighter import to_int8
 from transfuse.neural import NeuralTagger, read_sentences
 from transfuse.nn.head import CRFHead
@@ -30,7 +31,7 @@ from transfuse.odds import Network, Removal
 from transfuse.reading import Piece, Reader, Reading, Window
 from transfuse.recipe import make_recipe
 from transfuse.run import Run
-from transfuse.supervised import Domain, Supervised, copy_head, new_encoding
+from transfuse.supervised import Domain, copy_head
 from transfuse.tags import PREFIXES, decode, encode, legal, over_pieces, tag_names
 from transfuse.text import ConfigError, Corpus, Document
 from transfuse.train import Training

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from transfuse.encoding import Supervised, new_encoding
 from transfuse.run import Run
-from transfuse.supervised import Supervised, new_encoding
 from transfuse.synthetic import department
 from transfuse.text import ConfigError, Corpus, DataError, Document, Task
 from transfuse.vectors import Vectors, WordVectors, folds_widths, read_vectors, train_vectors

@@ -10,13 +10,14 @@ import torch
 from torch import nn
 
 from transfuse.architecture import Architecture, TransformerEncoder
+from transfuse.encoding import Encoding, Supervised
 from transfuse.layers import slices
 from transfuse.nn.encoder import Encoder
 from transfuse.ranges import check_ranges
 from transfuse.reading import Reader
 from transfuse.run import Run, Stage
 from transfuse.sources import identity, need_sources, network_of, train_once
-from transfuse.supervised import Domain, Encoding, Supervised, read_domain, train_domain
+from transfuse.supervised import Domain, read_domain, train_domain
 from transfuse.text import Tagger, Task
 from transfuse.train import Training, last_epochs
 from transfuse.transfer import Start, begin_afresh, pool, record_pool, share_head

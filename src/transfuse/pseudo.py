@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from transfuse.encoding import Encoding
 from transfuse.neural import Sentence, read_sentences
 from transfuse.nn.padding import inside
-from transfuse.supervised import Domain, Encoding
+from transfuse.supervised import Domain
 from transfuse.text import Document
 
 __all__ = ["Labelled", "pseudo_label"]

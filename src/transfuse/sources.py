@@ -17,22 +17,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from transfuse.encoding import Encoding, Supervised, new_encoding, set_dropout
 from transfuse.files import write_beside
 from transfuse.layers import LAYERS
 from transfuse.mirror import cache_folder
 from transfuse.mixed import MixedVocabulary
 from transfuse.nn.encoder import Encoder
 from transfuse.run import Run, Stage
-from transfuse.supervised import (
-    Domain,
-    Encoding,
-    Supervised,
-    copy_head,
-    new_encoding,
-    read_domain,
-    set_dropout,
-    train_domain,
-)
+from transfuse.supervised import Domain, copy_head, read_domain, train_domain
 from transfuse.team import team
 from transfuse.text import ConfigError, Corpus, DataError, Task
 from transfuse.train import Training
@@ -54,6 +46,7 @@ _MADE_BY = (
     "architecture",
     "context",
     "encoders",
+    "encoding",
     "gazetteer",
     "mixed",
     "layered",

@@ -15,6 +15,7 @@ from typing import Literal
 
 from torch import Tensor
 
+from transfuse.encoding import Encoding, Supervised, new_encoding
 from transfuse.layers import LAYERS
 from transfuse.neural import Sentence, batches
 from transfuse.nn.domain import DomainHead
@@ -24,18 +25,7 @@ from transfuse.nn.padding import inside
 from transfuse.ranges import check_ranges
 from transfuse.run import Run, Stage
 from transfuse.sources import hand_over, need_sources, record_exposure, train_sources
-from transfuse.supervised import (
-    Domain,
-    Encoding,
-    Step,
-    Supervised,
-    copy_head,
-    head_loss,
-    new_encoding,
-    read_domain,
-    run_fit,
-    target_batches,
-)
+from transfuse.supervised import Domain, Step, copy_head, head_loss, read_domain, run_fit, target_batches
 from transfuse.text import Tagger, Task
 from transfuse.train import Training
 

@@ -15,6 +15,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from transfuse.architecture import TagSet
+from transfuse.encoding import Encoding, Supervised, new_encoding
 from transfuse.neural import Sentence, batches
 from transfuse.nn.divergence import Kernel, mmd
 from transfuse.nn.domain import DomainHead, Gate
@@ -24,7 +25,7 @@ from transfuse.nn.padding import inside
 from transfuse.reading import Piece, Reader, pieces
 from transfuse.run import Run, Stage
 from transfuse.sources import identity, train_once
-from transfuse.supervised import Domain, Encoding, Supervised, head_loss, new_encoding, parameter_groups, read_domain
+from transfuse.supervised import Domain, head_loss, parameter_groups, read_domain
 from transfuse.text import Corpus, Document, Task
 from transfuse.train import Training, fit
 

@@ -8,13 +8,14 @@ from typing import Any, Literal
 
 import numpy as np
 
+from transfuse.encoding import Encoding
 from transfuse.neural import Sentence
 from transfuse.nn.encoder import Encoder
 from transfuse.nn.forms import Forms
 from transfuse.ranges import check_ranges
 from transfuse.run import Run
 from transfuse.similarity import cross_entropy_difference, gaussian, polynomial
-from transfuse.supervised import Domain, Encoding
+from transfuse.supervised import Domain
 from transfuse.text import ConfigError, Document, Tagger, Task
 from transfuse.transfer import Paired, fit_together, share_head, start
 from transfuse.vocabulary import normalise

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from transfuse.encoding import Encoding
 from transfuse.layered import (
     PAPER,
     XLNET,
@@ -19,7 +20,7 @@ from transfuse.layered import (
 )
 from transfuse.ranges import check_ranges
 from transfuse.run import Run
-from transfuse.supervised import Encoding, dev_score
+from transfuse.supervised import dev_score
 from transfuse.text import ConfigError, Tagger, Task
 from transfuse.train import Training
 

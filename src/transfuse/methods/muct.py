@@ -14,6 +14,7 @@ from torch import Tensor
 
 from transfuse.ballots import Ballot, agreement
 from transfuse.credit import Credit, estimate, observe
+from transfuse.encoding import Supervised
 from transfuse.filters import Accepted, filter_raw, filter_votes
 from transfuse.neural import Sentence
 from transfuse.nn.divergence import Kernel
@@ -21,7 +22,7 @@ from transfuse.nn.encoder import Encoder
 from transfuse.ranges import check_ranges
 from transfuse.run import Run, Stage
 from transfuse.sources import need_sources, record_exposure
-from transfuse.supervised import Supervised, dev_score
+from transfuse.supervised import dev_score
 from transfuse.text import ConfigError, Corpus, Document, Tagger, Task
 from transfuse.train import Training
 from transfuse.views import Alignment, RawText, View, begin_view, part_raw, train_view, warm_up

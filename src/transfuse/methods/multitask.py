@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from transfuse.encoding import Supervised
 from transfuse.ranges import check_ranges
 from transfuse.run import Run, Stage
 from transfuse.sources import need_sources, record_exposure
-from transfuse.supervised import Domain, Step, Supervised, head_loss, run_fit, target_batches
+from transfuse.supervised import Domain, Step, head_loss, run_fit, target_batches
 from transfuse.text import Tagger, Task
 from transfuse.transfer import begin_afresh
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from transfuse.encoding import Supervised
 from transfuse.run import Run
 from transfuse.sources import need_sources
-from transfuse.supervised import Supervised, train_domain
+from transfuse.supervised import train_domain
 from transfuse.text import Tagger, Task
 from transfuse.transfer import begin_afresh, pool, record_pool, share_head
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from transfuse.encoding import Supervised, new_encoding
 from transfuse.run import Run
-from transfuse.supervised import Supervised, new_encoding, read_domain, train_domain
+from transfuse.supervised import read_domain, train_domain
 from transfuse.text import Tagger, Task
 
 __all__ = ["TargetOnly"]
