@@ -9,8 +9,9 @@ import random
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -484,19 +485,23 @@ pretrain(Pretraining(sys.argv[1], (sys.argv[2],), **{HOW}), Path(sys.argv[3]), w
 """
 
 
+def stopping(every: int) -> Callable[[str, float | None], None]:
+    """Stops a run at every so many words on its progress."""
+    calls = count(1)
+
+    def stop(text: str, done: float | None) -> None:
+        if next(calls) % every == 0:
+            raise KeyboardInterrupt
+
+    return stop
+
+
 def test_killed_again_and_again_it_ends_in_the_same_bytes(made: dict[str, str], notes: str, tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     child = subprocess.run([sys.executable, "-c", CHILD, made["bert"], notes, str(killed)], check=False)
     assert child.returncode == -signal.SIGKILL
     assert not (killed / "done").exists() and not (killed / "encoder").exists()
-    calls = 0
-
-    def stop(text: str, done: float) -> None:
-        nonlocal calls
-        calls += 1
-        if calls % 11 == 0:
-            raise KeyboardInterrupt
-
+    stop = stopping(11)
     how = Pretraining(made["bert"], (notes,), **HOW)
     while not (killed / "done").exists():
         with contextlib.suppress(KeyboardInterrupt):
@@ -514,14 +519,7 @@ def test_with_vectors_it_learns_and_is_killed_likewise(made: dict[str, str], not
     how = Pretraining(
         made["bert"], (notes,), steps=40, batch=8, length=30, rate=0.003, mask=0.3, vectors=str(path), precision="bf16"
     )
-    calls = 0
-
-    def stop(text: str, done: float) -> None:
-        nonlocal calls
-        calls += 1
-        if calls % 17 == 0:
-            raise KeyboardInterrupt
-
+    stop = stopping(17)
     killed = tmp_path / "killed"
     while not (killed / "done").exists():
         with contextlib.suppress(KeyboardInterrupt):

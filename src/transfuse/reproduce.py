@@ -99,6 +99,8 @@ class Reproduction:
     def _computed(self) -> dict[str, Any]:
         printed, summary = self.comparison.published, self.summary()
         rules = dict.fromkeys(record.selection for record in self.records.values() if record.selection)
+        for name, among in self.comparison.choices.items():
+            rules[f"{name}: the best of {len(among)} by strict micro F1 on dev"] = None
         return {
             "name": self.name,
             "digest": self.digest,
