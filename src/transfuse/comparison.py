@@ -179,6 +179,10 @@ class Comparison:
             if any(not 1 <= number <= len(task.sources) for number in variant.sources or ()):
                 have = f"{task.name} has {len(task.sources)}"
                 raise ConfigError(f"methods.{variant.name}.sources are numbers of a task's sources, from 1: {have}")
+        self._check_choices(names)
+        self._check_published()
+
+    def _check_choices(self, names: Sequence[str]) -> None:
         for name, among in self.choices.items():
             if name in names:
                 raise ConfigError(f"compare.choices.{name}: a variant has this name: give the choice another")
@@ -186,7 +190,6 @@ class Comparison:
                 raise ConfigError(f"compare.choices.{name}: {strangers[0]} is not compared{_hint(strangers[0], names)}")
             if len(set(among)) < 2:
                 raise ConfigError(f"compare.choices.{name}: name at least two variants to choose among")
-        self._check_published()
 
     def _check_published(self) -> None:
         names = [*(variant.name for variant in self.variants), *self.choices]
