@@ -13,8 +13,8 @@ from collections.abc import Callable
 import numpy as np
 from scipy import sparse
 
-from transfuse.adaptation import Components, Matrix, jda, tca
-from transfuse.correspondence import Correspondences, correspond
+from transfuse.maps.adaptation import Components, Matrix, jda, tca
+from transfuse.maps.correspondence import Correspondences, correspond
 
 WIDTH, NAMES = 20_000, 30
 

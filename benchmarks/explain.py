@@ -17,10 +17,10 @@ from statistics import fmean
 import torch
 
 from transfuse import bundle
-from transfuse.data import resolve_target
-from transfuse.explaining import Explaining, explain
-from transfuse.explanations import TITLES, Explanation
-from transfuse.odds import Removal
+from transfuse.data.task import resolve_target
+from transfuse.explaining.explain import Explaining, explain
+from transfuse.explaining.explanations import TITLES, Explanation
+from transfuse.explaining.odds import Removal
 from transfuse.text import Document, Entity, SpanError, Tagger
 
 SPANS = 100

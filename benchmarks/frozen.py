@@ -13,13 +13,13 @@ from pathlib import Path
 
 import torch
 
-from transfuse.architecture import Architecture, TransformerEncoder
 from transfuse.methods.target_only import TargetOnly
 from transfuse.run import Run
 from transfuse.synthetic import department
+from transfuse.taggers.architecture import Architecture, TransformerEncoder
+from transfuse.taggers.vectors import Vectors
 from transfuse.text import Corpus, Task
 from transfuse.train import Training
-from transfuse.vectors import Vectors
 
 STEPS = 40
 

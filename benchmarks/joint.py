@@ -13,10 +13,10 @@ from pathlib import Path
 import torch
 
 from transfuse import methods
-from transfuse.data import Data, build_task
+from transfuse.data.task import Data, build_task
 from transfuse.run import Run
-from transfuse.transfer import losses, start, together
-from transfuse.vectors import Vectors
+from transfuse.taggers.vectors import Vectors
+from transfuse.transfer.together import losses, start, together
 
 NAMES = ("joint", "crf-l2", "mmd-crf-l2", "la-mmd", "la-dtl")
 

@@ -37,8 +37,8 @@ def measure(number: int, size: int) -> tuple[float, float, float]:
 
     from transfuse.methods.muct import Muct
     from transfuse.run import Run
+    from transfuse.taggers.vectors import Vectors
     from transfuse.train import Training
-    from transfuse.vectors import Vectors
 
     torch.set_num_threads(1)
     target = synthetic.department("cardiology", documents=120)

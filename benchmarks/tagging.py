@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 
 from transfuse import bundle, corpora
+from transfuse.experiments.recipe import find_recipe, load_recipe
 from transfuse.methods.target_only import TargetOnly
-from transfuse.recipe import find_recipe, load_recipe
 from transfuse.run import Run
 from transfuse.text import Task
 

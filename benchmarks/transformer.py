@@ -17,17 +17,18 @@ from typing import Any
 import torch
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
-from transfuse import bundle, corpora, encoders
-from transfuse.architecture import Architecture, TransformerEncoder
-from transfuse.encoding import Supervised, new_encoding
+from transfuse import bundle, corpora
+from transfuse.encoders.known import find
 from transfuse.lighter import to_int8
-from transfuse.neural import Sentence, batches
 from transfuse.run import Run
-from transfuse.score import score
-from transfuse.supervised import Step, read_domain, run_fit
+from transfuse.scoring.score import score
+from transfuse.taggers.architecture import Architecture, TransformerEncoder
+from transfuse.taggers.encoding import Supervised, new_encoding
+from transfuse.taggers.neural import Sentence, batches
+from transfuse.taggers.vectors import Vectors
 from transfuse.text import Corpus, Document, Tagger, Task
 from transfuse.train import Training
-from transfuse.vectors import Vectors
+from transfuse.transfer.supervised import Step, read_domain, run_fit
 from transfuse.words import sentences
 from transfuse.words import words as split
 
@@ -45,7 +46,7 @@ class Bare:
     """Word pieces, a linear layer on first pieces, softmax; AdamW and clipping as in ours."""
 
     def __init__(self, tags: int) -> None:
-        folder = encoders.find(ENCODER)
+        folder = find(ENCODER)
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
         self.model = AutoModelForTokenClassification.from_pretrained(folder, num_labels=tags)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=5e-5, fused=True)

@@ -5,6 +5,7 @@ A table stands between ``<!-- NAME -->`` and ``<!-- /NAME -->``, NAME being one 
 
 from __future__ import annotations
 
+import ast
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -13,14 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from transfuse import corpora, formats, methods
-from transfuse.printed import means_grid, means_title, rows_grid, tasks_grid
-from transfuse.reproduce import find_reproductions, read_reproduction
-from transfuse.rounds import Round, rounds_grid
+from transfuse.experiments.printed import means_grid, means_title, rows_grid, tasks_grid
+from transfuse.experiments.reproduce import find_reproductions, read_reproduction
+from transfuse.reporting.rounds import Round, rounds_grid
 
 ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "src" / "transfuse"
 PAGES = (
     "README.md",
     *(f"docs/reference/{page}.md" for page in ("methods", "corpora", "formats")),
+    "docs/explain/architecture.md",
     "docs/explain/features.md",
     *(f"docs/explain/{paper}-results.md" for paper in ("la-dtl", "giorgi-bader", "muct", "mtl", "transformers")),
 )
@@ -32,6 +35,15 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     head = tuple(head)
     lines = [head, ("---",) * len(head), *rows]
     return "\n".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |" for line in lines)
+
+
+def folders_table() -> str:
+    """One row a folder of the package: its name and the first sentence of what it says of itself."""
+    rows = []
+    for path in sorted(PACKAGE.glob("*/__init__.py")):
+        told = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
+        rows.append((f"`{path.parent.name}`", told.split("\n")[0]))
+    return table(("Folder", "What is in it"), rows)
 
 
 def methods_table() -> str:
@@ -114,6 +126,7 @@ def types(name: str) -> str:
 
 
 TABLES: Mapping[str, Callable[[], str]] = {
+    "folders": folders_table,
     "methods": methods_table,
     "formats": formats_table,
     "corpora": corpora_table,

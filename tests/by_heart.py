@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from transfuse.architecture import TagSet
-from transfuse.encoding import Encoding
-from transfuse.neural import Sentence
 from transfuse.nn.head import Head
-from transfuse.supervised import head_loss
+from transfuse.taggers.architecture import TagSet
+from transfuse.taggers.encoding import Encoding
+from transfuse.taggers.neural import Sentence
+from transfuse.transfer.supervised import head_loss
 
 
 def by_heart(

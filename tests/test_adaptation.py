@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import linalg, sparse
 
-from transfuse.adaptation import UNKNOWN, Components, Kernel, Projection, jda, separation, standardised, tca
+from transfuse.maps.adaptation import UNKNOWN, Components, Kernel, Projection, jda, separation, standardised, tca
 from transfuse.text import ConfigError, DataError
 
 EXACT = Components(dimension=4, landmarks=1_000)

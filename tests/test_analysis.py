@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
 
-from transfuse.analysis import (
+from transfuse.scoring.analysis import (
     ERRORS,
     SetAnalysis,
     TokenTable,
@@ -27,7 +27,7 @@ from transfuse.analysis import (
     set_analysis,
     token_table,
 )
-from transfuse.score import Counts, mean_rates, score
+from transfuse.scoring.score import Counts, mean_rates, score
 from transfuse.tags import encode
 from transfuse.text import ConfigError, DataError, Document, Entity
 from transfuse.words import align, flatten, words

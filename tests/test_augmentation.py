@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transfuse.augmentation import Augment, augmented, rewritten
-from transfuse.recipe import make_recipe, run_recipe
-from transfuse.results import read_run
+from transfuse.data.augmentation import Augment, augmented, rewritten
+from transfuse.experiments.recipe import make_recipe, run_recipe
+from transfuse.reporting.results import read_run
 from transfuse.run import Run
 from transfuse.text import ConfigError, DataError, Document, Entity, Task
 from transfuse.words import words

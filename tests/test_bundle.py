@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from transfuse import bundle
-from transfuse.linear import LinearCRF, LinearTagger, train_linear
 from transfuse.synthetic import department
+from transfuse.taggers.linear import LinearCRF, LinearTagger, train_linear
 from transfuse.text import BundleError, DataError
 
 

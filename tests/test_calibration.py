@@ -16,19 +16,30 @@ from scipy.optimize import isotonic_regression
 from scipy.stats import binomtest
 from sklearn.linear_model import LogisticRegression
 
-from transfuse import bundle, calibrated, formats
-from transfuse.calibrated import CalibratedTagger, calibrate
-from transfuse.calibration import METHODS, Bin, Isotonic, Temperature, bins, expected_error, fit_map, load_map, save_map
+from transfuse import bundle, formats
 from transfuse.cli import main
+from transfuse.ensembles import calibrated
+from transfuse.ensembles.calibrated import CalibratedTagger, calibrate
+from transfuse.ensembles.calibration import (
+    METHODS,
+    Bin,
+    Isotonic,
+    Temperature,
+    bins,
+    expected_error,
+    fit_map,
+    load_map,
+    save_map,
+)
+from transfuse.ensembles.opinions import LEAST
+from transfuse.ensembles.parts import Part
+from transfuse.ensembles.thresholds import Demand, choose_threshold
 from transfuse.gazetteer import Gazetteer, training_terms
-from transfuse.linear import LinearCRF, train_linear
-from transfuse.opinions import LEAST
-from transfuse.parts import Part
-from transfuse.reliability import reliability
-from transfuse.score import score
+from transfuse.reporting.reliability import reliability
+from transfuse.scoring.score import score
 from transfuse.synthetic import department
+from transfuse.taggers.linear import LinearCRF, train_linear
 from transfuse.text import BundleError, ConfigError, Corpus, Document, Entity
-from transfuse.thresholds import Demand, choose_threshold
 
 Judged = tuple[Any, Any]
 
@@ -133,7 +144,7 @@ def test_intervals_of_the_drawing_are_those_of_scipy(spans: int, right: int) -> 
     right = min(spans, right)
     wilson = binomtest(right, spans).proportion_ci(0.95, method="wilson")
     part = Bin(spans, 0.5, right / spans)
-    from transfuse.reliability import _point
+    from transfuse.reporting.reliability import _point
 
     point = _point(part)
     assert (point.low, point.high) == pytest.approx((wilson.low, wilson.high), abs=1e-9)

@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 
 from transfuse import bundle, corpora, formats
 from transfuse.context import Context, find_gazetteer
+from transfuse.experiments.recipe import make_recipe, run_recipe
 from transfuse.gazetteer import Gazetteer, Matching
-from transfuse.linear import features
-from transfuse.neural import NeuralTagger, read_sentences
-from transfuse.reading import pieces
-from transfuse.recipe import make_recipe, run_recipe
+from transfuse.taggers.linear import features
+from transfuse.taggers.neural import NeuralTagger, read_sentences
+from transfuse.taggers.reading import pieces
+from transfuse.taggers.vectors import Vectors, read_vectors, train_vectors
+from transfuse.taggers.vocabulary import FormTable, Vocabulary, normalise
 from transfuse.text import Document, Entity
-from transfuse.vectors import Vectors, read_vectors, train_vectors
-from transfuse.vocabulary import FormTable, Vocabulary, normalise
 from transfuse.words import WIDTHS, fold_width, sentences, words
 
 WIDE = {narrow: wide for wide, narrow in WIDTHS.items() if isinstance(narrow, int)}
@@ -86,7 +86,7 @@ def test_a_record_is_cut_at_its_marks_and_never_inside_a_mention(text: str, data
 
 @given(TEXTS, st.data())
 def test_training_and_tagging_cut_alike_but_for_mentions(text: str, data: st.DataObject) -> None:
-    from transfuse.architecture import TagSet
+    from transfuse.taggers.architecture import TagSet
 
     table = FormTable(Vocabulary.of([], [], buckets=0))
     document = Document("d", text)

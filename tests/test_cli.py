@@ -18,10 +18,10 @@ import typer
 
 from transfuse import Document, Entity, bundle, corpora, formats, methods
 from transfuse.cli import app, demo, main, tagging
-from transfuse.data import resolve
-from transfuse.recipe import make_recipe, override
-from transfuse.score import KINDS, score
-from transfuse.significance import compare, interval
+from transfuse.data.task import resolve
+from transfuse.experiments.recipe import make_recipe, override
+from transfuse.scoring.score import KINDS, score
+from transfuse.scoring.significance import compare, interval
 
 TARGET = "demo-neurology"
 GOLD = resolve(TARGET).test[:8]
@@ -545,7 +545,7 @@ def test_vectors_are_trained_on_what_was_named(done, here, monkeypatch):
     assert head == "3 4"
     assert {row.split()[0] for row in rows} == {"alpha", "beta", "gamma"}
     done(*command, "b.safetensors", "--corpus", TARGET)
-    from transfuse.vectors import read_vectors
+    from transfuse.taggers.vectors import read_vectors
 
     found = read_vectors(here / "b.safetensors")
     assert {"alpha", "numbness"} <= set(found.words)

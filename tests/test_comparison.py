@@ -14,22 +14,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transfuse import cells as running
 from transfuse import methods
-from transfuse.cells import cell_entries, find_records, pending_cells, run_cells
-from transfuse.choices import with_choices
 from transfuse.cli import main
-from transfuse.comparison import BASELINES, load_comparison, make_comparison
-from transfuse.figures import of_sweeps
-from transfuse.grids import main_grid, verdicts
-from transfuse.recipe import make_recipe
-from transfuse.records import Exposure, Forgetting, Record, make_record, read_records, write_record
-from transfuse.report import report_json
-from transfuse.results import Finished, read_run
-from transfuse.score import Counts, score
-from transfuse.significance import holm
-from transfuse.summary import summarise
-from transfuse.tables import Entry
+from transfuse.experiments import cells as running
+from transfuse.experiments.cells import cell_entries, find_records, pending_cells, run_cells
+from transfuse.experiments.choices import with_choices
+from transfuse.experiments.comparison import BASELINES, load_comparison, make_comparison
+from transfuse.experiments.recipe import make_recipe
+from transfuse.reporting.figures import of_sweeps
+from transfuse.reporting.grids import main_grid, verdicts
+from transfuse.reporting.records import Exposure, Forgetting, Record, make_record, read_records, write_record
+from transfuse.reporting.report import report_json
+from transfuse.reporting.results import Finished, read_run
+from transfuse.reporting.summary import summarise
+from transfuse.reporting.tables import Entry
+from transfuse.scoring.score import Counts, score
+from transfuse.scoring.significance import holm
 from transfuse.text import ConfigError, DataError
 
 TARGET, SOURCE = "demo-neurology", "demo-cardiology"
@@ -312,20 +312,20 @@ def test_a_record_holds_what_its_run_says_and_is_small(tmp_path):
 def run_one(folder: Path, table, name) -> Path:
     comparison = make_comparison(table)
     (cell,) = (cell for cell in comparison.cells() if cell.variant.name == name)
-    from transfuse.recipe import run_recipe
+    from transfuse.experiments.recipe import run_recipe
 
     run_recipe(cell.recipe, folder / "run")
     return folder / "run"
 
 
 def make_gold():
-    from transfuse.data import resolve
+    from transfuse.data.task import resolve
 
     return resolve(TARGET).test
 
 
 def train_part(seed):
-    from transfuse.data import resolve
+    from transfuse.data.task import resolve
 
     return resolve(TARGET).sample(0.1, seed=seed).train
 

@@ -13,20 +13,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transfuse import bundle, methods
-from transfuse.architecture import Architecture, BiLSTMEncoder, TransformerEncoder
 from transfuse.context import PARTS_OF_SPEECH, Context, Form, find_gazetteer
-from transfuse.encoding import Supervised, new_encoding
 from transfuse.gazetteer import Gazetteer, Matching
-from transfuse.layers import layer_of
 from transfuse.methods.target_only import TargetOnly
-from transfuse.neural import NeuralTagger
 from transfuse.run import Run
-from transfuse.score import score
+from transfuse.scoring.score import score
 from transfuse.synthetic import department
+from transfuse.taggers.architecture import Architecture, BiLSTMEncoder, TransformerEncoder
+from transfuse.taggers.encoding import Supervised, new_encoding
+from transfuse.taggers.layers import layer_of
+from transfuse.taggers.neural import NeuralTagger
+from transfuse.taggers.vectors import Vectors
+from transfuse.taggers.vocabulary import FormTable, Vocabulary
 from transfuse.text import BundleError, ConfigError, Corpus, Document, Entity, Task
 from transfuse.train import Training
-from transfuse.vectors import Vectors
-from transfuse.vocabulary import FormTable, Vocabulary
 from transfuse.words import words
 
 NAMES = Gazetteer([("heart failure", "Disease"), ("failure", "Disease"), ("aspirin", "Chemical")])

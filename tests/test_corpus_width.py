@@ -13,17 +13,17 @@ import pytest
 import torch
 
 from transfuse import bundle, methods
-from transfuse.architecture import Architecture, BiLSTMEncoder, TransformerEncoder
 from transfuse.context import Context
-from transfuse.encoding import Supervised
-from transfuse.neural import NeuralTagger
-from transfuse.recipe import make_recipe
+from transfuse.experiments.recipe import make_recipe
 from transfuse.run import Run
-from transfuse.score import score
+from transfuse.scoring.score import score
+from transfuse.taggers.architecture import Architecture, BiLSTMEncoder, TransformerEncoder
+from transfuse.taggers.encoding import Supervised
+from transfuse.taggers.neural import NeuralTagger
+from transfuse.taggers.vectors import Vectors
 from transfuse.text import BundleError, ConfigError, Corpus, Document, Entity, Task
 from transfuse.train import Training
-from transfuse.transfer import Start, begin_afresh
-from transfuse.vectors import Vectors
+from transfuse.transfer.together import Start, begin_afresh
 from transfuse.words import words
 
 ANIMALS, PLANTS = ("otter", "heron", "stoat", "adder"), ("sorrel", "yarrow", "bracken", "clover")

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transfuse.ballots import Ballot
-from transfuse.credit import Credit, estimate, observe
+from transfuse.ensembles.ballots import Ballot
+from transfuse.ensembles.credit import Credit, estimate, observe
 
 SIZES = (2, 1, 2)
 THREE = Credit(

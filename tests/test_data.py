@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from transfuse.data import Data, build_task, find_labels, resolve, resolve_target
+from transfuse.data.task import Data, build_task, find_labels, resolve, resolve_target
 from transfuse.labels import LabelMap
 from transfuse.text import ConfigError, Corpus, DataError, LabelError
 
@@ -199,7 +199,7 @@ def test_a_target_without_test_or_dev_is_divided_and_a_source_is_not(
         ({"train": documents[:40], "test": documents[40:]}, {"train": 36, "dev": 4, "test": 10}),
     ):
         given = Corpus("given", splits, resolve("demo-cardiology").labels)
-        monkeypatch.setattr("transfuse.data.resolve", lambda *_, given=given, **__: given)
+        monkeypatch.setattr("transfuse.data.task.resolve", lambda *_, given=given, **__: given)
         found = resolve_target("given")
         assert {name: len(part) for name, part in found.splits.items()} == sizes
         assert sorted(d.id for part in found.splits.values() for d in part) == sorted(d.id for d in documents)

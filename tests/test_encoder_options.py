@@ -19,22 +19,22 @@ pytest.importorskip("transformers", reason="the extra 'transformers' is not inst
 
 from tiny import brief, layers, loaded, moved, states, task
 from transfuse import bundle, cli
-from transfuse.architecture import Architecture, BiLSTMEncoder, Lora, TransformerEncoder
-from transfuse.encoding import Supervised, new_encoding
-from transfuse.layers import layer_of
+from transfuse.ensembles.votes import VoteTagger
+from transfuse.experiments.recipe import make_recipe
 from transfuse.lighter import _Rounded, to_int8
 from transfuse.methods.retrain import Retrain
 from transfuse.methods.target_only import TargetOnly
-from transfuse.neural import NeuralTagger
 from transfuse.nn.kept import KeptStates
 from transfuse.nn.transformer import Transformer
-from transfuse.recipe import make_recipe
 from transfuse.run import Run
-from transfuse.supervised import head_loss, read_domain
+from transfuse.taggers.architecture import Architecture, BiLSTMEncoder, Lora, TransformerEncoder
+from transfuse.taggers.encoding import Supervised, new_encoding
+from transfuse.taggers.layers import layer_of
+from transfuse.taggers.neural import NeuralTagger
+from transfuse.taggers.vectors import Vectors
 from transfuse.text import ConfigError, DataError
 from transfuse.train import Training, fit
-from transfuse.vectors import Vectors
-from transfuse.votes import VoteTagger
+from transfuse.transfer.supervised import head_loss, read_domain
 
 needs_peft = pytest.mark.skipif(find_spec("peft") is None, reason="the extra 'lora' is not installed")
 

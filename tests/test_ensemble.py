@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transfuse.ensemble import BOUNDARIES, Agreement, Vote, harmonise
+from transfuse.ensembles.ensemble import BOUNDARIES, Agreement, Vote, harmonise
 from transfuse.text import ConfigError, DataError, Document, Entity
 
 TEXT = "abcdefghijklmnopqrst"

@@ -19,28 +19,28 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from transfuse import bundle, cli, formats
-from transfuse.architecture import Architecture, BiLSTMEncoder, TagSet, TransformerEncoder
-from transfuse.explanations import Case, Explanation, Word, explanations_html, explanations_json
+from transfuse.encoders.pieces import Pieces
+from transfuse.ensembles.votes import VoteTagger
+from transfuse.explaining.explanations import Case, Explanation, Word, explanations_html, explanations_json
+from transfuse.explaining.odds import STAND_IN, Network, Removal
+from transfuse.explaining.paths import path_scores, span_log_odds
 from transfuse.gazetteer import Gazetteer
-from transfuse.linear import LinearCRF, LinearModel, LinearTagger, features, read_tokens
-from transfuse.mapped import Reader as MappedReader
-from transfuse.mapped import train_mapped
-from transfuse.neural import NeuralTagger
+from transfuse.maps.mapped import Reader as MappedReader
+from transfuse.maps.mapped import train_mapped
+from transfuse.maps.token_features import HandMade
 from transfuse.nn.transformer import Transformer
-from transfuse.odds import STAND_IN, Network, Removal
-from transfuse.paths import path_scores, span_log_odds
-from transfuse.pieces import Pieces
-from transfuse.reading import Reader, pieces
 from transfuse.synthetic import department
+from transfuse.taggers.architecture import Architecture, BiLSTMEncoder, TagSet, TransformerEncoder
+from transfuse.taggers.linear import LinearCRF, LinearModel, LinearTagger, features, read_tokens
+from transfuse.taggers.neural import NeuralTagger
+from transfuse.taggers.reading import Reader, pieces
+from transfuse.taggers.vocabulary import Vocabulary
 from transfuse.text import ConfigError, Document, Entity, LabelError, SpanError, Tagger
-from transfuse.token_features import HandMade
-from transfuse.vocabulary import Vocabulary
-from transfuse.votes import VoteTagger
 
 pytest.importorskip("captum", reason="the extra 'explain' is not installed")
 
-from transfuse.attribution import integrated_gradients, lime, shapley
-from transfuse.explaining import Explaining, explain, explain_errors, explain_text
+from transfuse.explaining.attribution import integrated_gradients, lime, shapley
+from transfuse.explaining.explain import Explaining, explain, explain_errors, explain_text
 
 LABELS = ("Chemical", "Disease")
 TEXT = "fever after 12 aspirin - xyz"

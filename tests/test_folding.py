@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transfuse.folding import Fold, hold_fold, stratified
+from transfuse.data.folding import Fold, hold_fold, stratified
 from transfuse.text import ConfigError, Corpus, DataError, Document, Entity
 
 LABELS = ("A", "B", "C")

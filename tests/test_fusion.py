@@ -15,32 +15,44 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transfuse import bundle, formats, fusion, methods
+from transfuse import bundle, formats, methods
 from transfuse import tags as tagging
-from transfuse.architecture import Architecture, BiLSTMEncoder, TagSet
-from transfuse.ballots import Ballot, elect
-from transfuse.calibrated import calibrate
 from transfuse.cli import main
-from transfuse.evidence import Evidence, gather
-from transfuse.explaining import Explaining, explain
-from transfuse.fusion import FusedTagger, Lists, fuse
+from transfuse.ensembles import fusion
+from transfuse.ensembles.ballots import Ballot, elect
+from transfuse.ensembles.calibrated import calibrate
+from transfuse.ensembles.evidence import Evidence, gather
+from transfuse.ensembles.fusion import FusedTagger, Lists, fuse
+from transfuse.ensembles.opinions import LEAST, Opinion, WordTags, _Marginals, voice
+from transfuse.ensembles.parts import Part, read_part
+from transfuse.ensembles.rules import (
+    RULES,
+    Single,
+    Spans,
+    Stack,
+    Tags,
+    Vote,
+    _weightings,
+    fit_rule,
+    load_rule,
+    save_rule,
+)
+from transfuse.ensembles.thresholds import overlapping, prevailing
+from transfuse.explaining.explain import Explaining, explain
 from transfuse.gazetteer import Gazetteer, Matching, training_terms
-from transfuse.linear import LinearCRF, train_linear
 from transfuse.methods.crfsuite import Crfsuite
 from transfuse.methods.fusion import Fusion
-from transfuse.neural import NeuralTagger
 from transfuse.nn.crf import CRF
-from transfuse.opinions import LEAST, Opinion, WordTags, _Marginals, voice
-from transfuse.parts import Part, read_part
-from transfuse.reading import Reading, Window
-from transfuse.rules import RULES, Single, Spans, Stack, Tags, Vote, _weightings, fit_rule, load_rule, save_rule
 from transfuse.run import Run
-from transfuse.score import score
+from transfuse.scoring.score import score
 from transfuse.synthetic import department
+from transfuse.taggers.architecture import Architecture, BiLSTMEncoder, TagSet
+from transfuse.taggers.linear import LinearCRF, train_linear
+from transfuse.taggers.neural import NeuralTagger
+from transfuse.taggers.reading import Reading, Window
+from transfuse.taggers.vocabulary import Vocabulary
 from transfuse.tags import Span
 from transfuse.text import BundleError, ConfigError, Corpus, Document, Entity, Task
-from transfuse.thresholds import overlapping, prevailing
-from transfuse.vocabulary import Vocabulary
 from transfuse.words import words
 
 LABELS = ("A", "B")

@@ -23,11 +23,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from transfuse import bundle, formats, methods
-from transfuse.analysis import set_analysis
-from transfuse.architecture import Architecture, BiLSTMEncoder, TransformerEncoder
-from transfuse.encoding import new_encoding
-from transfuse.layered import End, averaged, begin_slice, sliced, train_again, train_shared, voting
-from transfuse.layers import layer_of, slices
+from transfuse.ensembles.votes import VoteTagger
+from transfuse.experiments.recipe import make_recipe, run_recipe
 from transfuse.methods.joint import Joint
 from transfuse.methods.mtl_ls import MtlLs
 from transfuse.methods.mtl_xc import MtlXc
@@ -35,17 +32,20 @@ from transfuse.methods.multitask import Multitask
 from transfuse.methods.pooled import Pooled
 from transfuse.methods.retrain import Retrain
 from transfuse.methods.target_only import TargetOnly
-from transfuse.neural import NeuralTagger, Sentence
 from transfuse.nn.head import CRFHead
-from transfuse.recipe import make_recipe, run_recipe
 from transfuse.run import Run
-from transfuse.supervised import Domain, Step, head_loss, read_domain, run_fit, train_domain
+from transfuse.scoring.analysis import set_analysis
 from transfuse.synthetic import department
+from transfuse.taggers.architecture import Architecture, BiLSTMEncoder, TransformerEncoder
+from transfuse.taggers.encoding import new_encoding
+from transfuse.taggers.layers import layer_of, slices
+from transfuse.taggers.neural import NeuralTagger, Sentence
+from transfuse.taggers.vectors import Vectors
 from transfuse.text import ConfigError, Corpus, Task
 from transfuse.train import Training, fit, last_epochs
-from transfuse.transfer import begin_afresh
-from transfuse.vectors import Vectors
-from transfuse.votes import VoteTagger
+from transfuse.transfer.layered import End, averaged, begin_slice, sliced, train_again, train_shared, voting
+from transfuse.transfer.supervised import Domain, Step, head_loss, read_domain, run_fit, train_domain
+from transfuse.transfer.together import begin_afresh
 
 ONCE = Training(
     epochs=1, steps=0, batch=6, optimizer="sgd", rate=0.1, schedule="constant", average=0.0, clip=1e9, select="last"
@@ -465,7 +465,7 @@ import sys
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from transfuse.recipe import load_recipe, run_recipe
+from transfuse.experiments.recipe import load_recipe, run_recipe
 run_recipe(load_recipe(Path(sys.argv[1])), Path(sys.argv[2]), checkpoint_seconds=0)
 """
 

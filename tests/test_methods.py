@@ -11,21 +11,21 @@ import pytest
 import torch
 
 from transfuse import bundle, methods, synthetic
-from transfuse.adaptation import Components
-from transfuse.architecture import Architecture, BiLSTMEncoder
-from transfuse.encoding import Supervised
+from transfuse.ensembles.votes import VoteTagger
 from transfuse.labels import LabelMap
-from transfuse.linear import LinearCRF
+from transfuse.maps.adaptation import Components
 from transfuse.methods.muct import Muct
-from transfuse.neural import NeuralTagger
-from transfuse.reading import Reader
 from transfuse.run import Run
-from transfuse.score import score
+from transfuse.scoring.score import score
+from transfuse.taggers.architecture import Architecture, BiLSTMEncoder
+from transfuse.taggers.encoding import Supervised
+from transfuse.taggers.linear import LinearCRF
+from transfuse.taggers.neural import NeuralTagger
+from transfuse.taggers.reading import Reader
+from transfuse.taggers.vectors import Vectors
 from transfuse.text import Corpus, Document, Entity, Task
 from transfuse.train import Training
-from transfuse.transfer import FromSources
-from transfuse.vectors import Vectors
-from transfuse.votes import VoteTagger
+from transfuse.transfer.together import FromSources
 
 FLOOR = 0.45
 """Strict micro F1 on the target's test split that every method reaches on the small built-in task."""

@@ -15,26 +15,26 @@ from hypothesis import strategies as st
 
 from transfuse import bundle
 from transfuse import tags as tagging
-from transfuse.architecture import Architecture, BiLSTMEncoder, TagSet
-from transfuse.ballots import Ballot, agreement, doubted, elect
-from transfuse.data import Data, build_task
-from transfuse.filters import filter_raw, filter_votes
+from transfuse.data.task import Data, build_task
+from transfuse.ensembles.ballots import Ballot, agreement, doubted, elect
+from transfuse.ensembles.votes import VoteTagger
+from transfuse.experiments.recipe import make_recipe, run_recipe
 from transfuse.methods.muct import Muct
 from transfuse.nn.divergence import Kernel, mmd
 from transfuse.nn.domain import DomainHead, Gate
 from transfuse.nn.head import MLPHead
-from transfuse.reading import Reader
-from transfuse.recipe import make_recipe, run_recipe
 from transfuse.run import Run
-from transfuse.supervised import Domain, copy_head, dev_score
 from transfuse.synthetic import department
+from transfuse.taggers.architecture import Architecture, BiLSTMEncoder, TagSet
+from transfuse.taggers.reading import Reader
+from transfuse.taggers.vectors import Vectors
+from transfuse.taggers.vocabulary import Vocabulary
 from transfuse.tags import Span
 from transfuse.text import BundleError, ConfigError, Corpus, Document, Entity, Task
 from transfuse.train import Training
-from transfuse.vectors import Vectors
-from transfuse.views import Alignment, RawText, View, begin_view, losses, part_raw, train_view
-from transfuse.vocabulary import Vocabulary
-from transfuse.votes import VoteTagger
+from transfuse.transfer.filters import filter_raw, filter_votes
+from transfuse.transfer.supervised import Domain, copy_head, dev_score
+from transfuse.transfer.views import Alignment, RawText, View, begin_view, losses, part_raw, train_view
 
 ENCODER = BiLSTMEncoder(hidden=8, word_width=8, char_filters=3, dropout=0.2)
 BRIEF = Training(epochs=3, steps=8, batch=8, rate=0.04, average=0.5, select="last")

@@ -11,15 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from by_heart import by_heart
-from transfuse.architecture import Architecture, BiLSTMEncoder, TagSet
-from transfuse.encoding import Supervised, new_encoding
-from transfuse.neural import NeuralTagger, Sentence, batches, collate, read_sentences
 from transfuse.run import Run
-from transfuse.supervised import Domain, copy_head
 from transfuse.synthetic import department
+from transfuse.taggers.architecture import Architecture, BiLSTMEncoder, TagSet
+from transfuse.taggers.encoding import Supervised, new_encoding
+from transfuse.taggers.neural import NeuralTagger, Sentence, batches, collate, read_sentences
+from transfuse.taggers.vectors import Vectors
+from transfuse.taggers.vocabulary import FormTable, Vocabulary
 from transfuse.text import Corpus, Document, Entity, Task
-from transfuse.vectors import Vectors
-from transfuse.vocabulary import FormTable, Vocabulary
+from transfuse.transfer.supervised import Domain, copy_head
 from transfuse.words import words
 
 LABELS = ("Chemical", "Disease")

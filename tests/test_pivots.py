@@ -13,18 +13,13 @@ from hypothesis import strategies as st
 from scipy import linalg, sparse
 
 from transfuse import bundle, methods, synthetic
-from transfuse.adaptation import UNKNOWN, Components
-from transfuse.architecture import Architecture, BiLSTMEncoder
 from transfuse.cli import main
-from transfuse.correspondence import Correspondences, choose_pivots, correspond, mutual_information
 from transfuse.labels import LabelMap
-from transfuse.linear import LinearCRF, Tokens, features, read_tokens, train_linear
-from transfuse.mapped import MappedTagger
-from transfuse.pivots import look
-from transfuse.run import Run
-from transfuse.score import score
-from transfuse.text import BundleError, ConfigError, Corpus, DataError, Document, Entity, Task
-from transfuse.token_features import (
+from transfuse.maps.adaptation import UNKNOWN, Components
+from transfuse.maps.correspondence import Correspondences, choose_pivots, correspond, mutual_information
+from transfuse.maps.mapped import MappedTagger
+from transfuse.maps.pivots import look
+from transfuse.maps.token_features import (
     HandMade,
     count_words,
     draw_sentences,
@@ -33,8 +28,13 @@ from transfuse.token_features import (
     pivot_candidates,
     positions,
 )
+from transfuse.run import Run
+from transfuse.scoring.score import score
+from transfuse.taggers.architecture import Architecture, BiLSTMEncoder
+from transfuse.taggers.linear import LinearCRF, Tokens, features, read_tokens, train_linear
+from transfuse.taggers.vectors import Vectors
+from transfuse.text import BundleError, ConfigError, Corpus, DataError, Document, Entity, Task
 from transfuse.train import Training
-from transfuse.vectors import Vectors
 
 # Each side calls things in its own words; what stands around them is the same on both.
 MEANINGS = {

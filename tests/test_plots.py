@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transfuse import fonts, plots
-from transfuse.drawing import COLOURS, WIDTH, _style
-from transfuse.plots import Point, Series
+from transfuse.reporting import fonts, plots
+from transfuse.reporting.drawing import COLOURS, WIDTH, _style
+from transfuse.reporting.plots import Point, Series
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -27,19 +27,21 @@ pytest.importorskip("transformers", reason="the extra 'transformers' is not inst
 from safetensors.torch import load_file
 
 from tiny import FAMILIES, brief, loaded, make, states, task
-from transfuse import bundle, cli, encoders, formats, pretraining
-from transfuse.architecture import TransformerEncoder
-from transfuse.data import resolve_target
-from transfuse.masked_words import WordModel
-from transfuse.masking import MaskedModel, Masking, PieceBatch, masking
+from transfuse import bundle, cli, formats
+from transfuse.data.task import resolve_target
+from transfuse.encoders import pretrained
+from transfuse.encoders.pieces import PieceTable
 from transfuse.mirror import digest
-from transfuse.passages import Drawn, Passages, SplitText, cut_passages, join, plan
-from transfuse.pieces import PieceTable
-from transfuse.pretraining import Pretraining, pretrain
+from transfuse.pretraining import pretrain as pretraining
+from transfuse.pretraining.masked_words import WordModel
+from transfuse.pretraining.masking import MaskedModel, Masking, PieceBatch, masking
+from transfuse.pretraining.passages import Drawn, Passages, SplitText, cut_passages, join, plan
+from transfuse.pretraining.pretrain import Pretraining, pretrain
 from transfuse.run import Run
+from transfuse.taggers.architecture import TransformerEncoder
+from transfuse.taggers.vectors import WordVectors
+from transfuse.taggers.vocabulary import normalise
 from transfuse.text import ConfigError, Corpus, DataError, Document
-from transfuse.vectors import WordVectors
-from transfuse.vocabulary import normalise
 from transfuse.words import sentences, words
 
 WORDS = "fever aspirin after asymptomatic rash cough in dose-5".split()  # noqa: SIM905
@@ -148,7 +150,7 @@ def vectors(path: Path) -> WordVectors:
 def test_whole_words_are_told_by_their_vectors_alone(
     family: str, made: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("transfuse.masked_words._COMMON", 1.0)
+    monkeypatch.setattr("transfuse.pretraining.masked_words._COMMON", 1.0)
     _, hiding, table = model(made[family])
     given = vectors(tmp_path / "v.safetensors")
     rows = {word: row for row, word in enumerate(given.words, 1)}
@@ -430,14 +432,14 @@ def test_it_learns_and_its_encoder_is_one_like_any_other(
     assert after["loss"] < before["loss"] - 0.3
     assert after["perplexity"] == pytest.approx(math.exp(after["loss"]), rel=1e-3)
     assert facts["steps"] == 25 and facts["pieces"] > 1000
-    assert facts["encoder"] == encoders.load(made[family]).origin
+    assert facts["encoder"] == pretrained.load(made[family]).origin
     assert {path.name for path in (tmp_path / "run").iterdir()} == {
         *("pretraining.toml", "environment.json", "records.jsonl", "result.json", "encoder", "done")
     }
     name = str(tmp_path / "run" / "encoder")
     (start, _), (encoder, _) = loaded(made[family]), loaded(name)
     assert encoder.marks == start.marks
-    assert encoders.load(name).origin["tokenizer"] == facts["encoder"]["tokenizer"]
+    assert pretrained.load(name).origin["tokenizer"] == facts["encoder"]["tokenizer"]
     weights = load_file(tmp_path / "run" / "encoder" / "model.safetensors")
     for key, value in encoder.model.state_dict().items():
         assert torch.equal(value, weights[key])
@@ -477,7 +479,7 @@ import os, signal, sys
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from transfuse.pretraining import Pretraining, pretrain
+from transfuse.pretraining.pretrain import Pretraining, pretrain
 def watch(text, done):
     if done > 0.4:
         os.kill(os.getpid(), signal.SIGKILL)

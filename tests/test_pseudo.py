@@ -10,16 +10,16 @@ import pytest
 import torch
 
 from transfuse import tags as tagging
-from transfuse.architecture import Architecture, BiLSTMEncoder
-from transfuse.encoding import Encoding, Supervised, new_encoding
 from transfuse.methods.self_training import SelfTraining
-from transfuse.pseudo import pseudo_label
 from transfuse.run import Run
-from transfuse.supervised import Domain, read_domain, train_domain
 from transfuse.synthetic import department
+from transfuse.taggers.architecture import Architecture, BiLSTMEncoder
+from transfuse.taggers.encoding import Encoding, Supervised, new_encoding
+from transfuse.taggers.vectors import Vectors
 from transfuse.text import Document, Task
 from transfuse.train import Training
-from transfuse.vectors import Vectors
+from transfuse.transfer.pseudo import pseudo_label
+from transfuse.transfer.supervised import Domain, read_domain, train_domain
 
 SETTINGS = Supervised(
     Architecture(BiLSTMEncoder(hidden=12, word_width=12, char_filters=4, dropout=0.1)),

@@ -12,8 +12,8 @@ import torch
 
 pytest.importorskip("transformers", reason="the extra 'transformers' is not installed")
 
-from transfuse import encoders, known_encoders
-from transfuse.quantised import Quantised, rewrite
+from transfuse.encoders import known, pretrained
+from transfuse.encoders.quantised import Quantised, rewrite
 from transfuse.text import DataError
 from transfuse.words import words
 
@@ -80,7 +80,7 @@ def write(path: Path) -> dict[str, np.ndarray]:
 def test_weights_and_pieces_are_those_of_the_file(tmp_path: Path) -> None:
     known = write(tmp_path / "model.bin")
     rewrite(tmp_path / "model.bin", tmp_path / "model")
-    found = encoders.load(str(tmp_path / "model"))
+    found = pretrained.load(str(tmp_path / "model"))
     assert (found.model.config.num_hidden_layers, found.model.config.intermediate_size) == (1, INNER)
     state = found.model.state_dict()
     for ours, theirs in {
@@ -125,11 +125,11 @@ def test_it_comes_from_a_package_and_reads_words(tmp_path: Path, monkeypatch: py
     with pytest.raises(DataError, match="install four again"):
         Quantised(("four",), "four/small.bin", "0" * 64).find()
     monkeypatch.setitem(
-        known_encoders.KNOWN,
+        known.KNOWN,
         "four",
-        known_encoders.Known("x/y", "four bits", Quantised(("four",), "four/small.bin", sha256)),
+        known.Known("x/y", "four bits", Quantised(("four",), "four/small.bin", sha256)),
     )
-    from transfuse.architecture import TransformerEncoder
+    from transfuse.taggers.architecture import TransformerEncoder
 
     settings = TransformerEncoder(name="four")
     encoder, pieces, _ = settings.load()

@@ -4,10 +4,10 @@ from types import SimpleNamespace
 import pytest
 
 from transfuse import TransfuseError
-from transfuse.architecture import BiLSTMEncoder, TransformerEncoder
 from transfuse.ranges import check_ranges
+from transfuse.taggers.architecture import BiLSTMEncoder, TransformerEncoder
+from transfuse.taggers.vectors import Vectors
 from transfuse.train import Training
-from transfuse.vectors import Vectors
 
 
 @pytest.mark.parametrize(

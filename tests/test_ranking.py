@@ -16,26 +16,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from transfuse.analysis import TokenTable, token_table
-from transfuse.architecture import Architecture, BiLSTMEncoder, TagSet
-from transfuse.data import resolve
+from transfuse.data.task import resolve
+from transfuse.ensembles.opinions import voice
+from transfuse.ensembles.votes import VoteTagger
+from transfuse.experiments.ranking import CLASSES, class_auc, roc_auc, tag_and_rank
+from transfuse.experiments.recipe import make_recipe, run_recipe
 from transfuse.gazetteer import Gazetteer, training_terms
-from transfuse.grids import tokens_grid
-from transfuse.linear import LinearCRF, LinearTagger, train_linear
-from transfuse.neural import NeuralTagger
-from transfuse.opinions import voice
-from transfuse.ranking import CLASSES, class_auc, roc_auc, tag_and_rank
-from transfuse.reading import Reader
-from transfuse.recipe import make_recipe, run_recipe
-from transfuse.records import make_record, read_records, write_record
-from transfuse.report import report_json
-from transfuse.results import find_runs, read_run
-from transfuse.summary import entries_of, summarise
+from transfuse.reporting.grids import tokens_grid
+from transfuse.reporting.records import make_record, read_records, write_record
+from transfuse.reporting.report import report_json
+from transfuse.reporting.results import find_runs, read_run
+from transfuse.reporting.summary import entries_of, summarise
+from transfuse.scoring.analysis import TokenTable, token_table
 from transfuse.synthetic import department
+from transfuse.taggers.architecture import Architecture, BiLSTMEncoder, TagSet
+from transfuse.taggers.linear import LinearCRF, LinearTagger, train_linear
+from transfuse.taggers.neural import NeuralTagger
+from transfuse.taggers.reading import Reader
+from transfuse.taggers.vocabulary import Vocabulary
 from transfuse.tags import encode
 from transfuse.text import Document, Entity, Tagger
-from transfuse.vocabulary import Vocabulary
-from transfuse.votes import VoteTagger
 from transfuse.words import align, flatten, words
 
 NOTES = department("neurology")
@@ -180,7 +180,7 @@ def test_unknown_words_are_left_out(linear: LinearTagger) -> None:
 def test_areas_do_not_depend_on_how_documents_are_grouped(monkeypatch: pytest.MonkeyPatch) -> None:
     tagger = network(3)
     whole = class_auc(tagger, SOME)
-    monkeypatch.setattr("transfuse.ranking._CHUNK", 1)
+    monkeypatch.setattr("transfuse.experiments.ranking._CHUNK", 1)
     assert class_auc(tagger, SOME) == pytest.approx(whole, abs=1e-5)
 
 

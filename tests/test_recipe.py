@@ -9,7 +9,7 @@ import pytest
 import tomli_w
 
 from transfuse import methods
-from transfuse.recipe import find_recipe, load_recipe, make_recipe, override, run_recipe, shipped_recipes
+from transfuse.experiments.recipe import find_recipe, load_recipe, make_recipe, override, run_recipe, shipped_recipes
 from transfuse.text import ConfigError, DataError
 
 DATA = {"target": "demo-cardiology"}

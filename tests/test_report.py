@@ -12,16 +12,16 @@ from html.parser import HTMLParser
 import pytest
 
 from transfuse import Document, Entity, formats
-from transfuse.analysis import SetAnalysis, set_analysis, token_table
-from transfuse.data import resolve
-from transfuse.examples import examples, gather
-from transfuse.grids import main_grid, measures_grid, runs_grid, sets_grid, tokens_grid, verdicts
-from transfuse.recipe import make_recipe, run_recipe
-from transfuse.report import markdown_grid, report_json, write_report
-from transfuse.results import find_runs, read_run
-from transfuse.score import score
-from transfuse.significance import compare, holm, interval
-from transfuse.summary import entries_of, summarise
+from transfuse.data.task import resolve
+from transfuse.experiments.recipe import make_recipe, run_recipe
+from transfuse.reporting.examples import examples, gather
+from transfuse.reporting.grids import main_grid, measures_grid, runs_grid, sets_grid, tokens_grid, verdicts
+from transfuse.reporting.report import markdown_grid, report_json, write_report
+from transfuse.reporting.results import find_runs, read_run
+from transfuse.reporting.summary import entries_of, summarise
+from transfuse.scoring.analysis import SetAnalysis, set_analysis, token_table
+from transfuse.scoring.score import score
+from transfuse.scoring.significance import compare, holm, interval
 from transfuse.text import DataError
 
 TARGET = "demo-neurology"

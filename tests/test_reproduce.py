@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from transfuse import reproduce
 from transfuse.cli import main
-from transfuse.comparison import load_comparison
-from transfuse.data import find_labels
+from transfuse.data.task import find_labels
+from transfuse.experiments import reproduce
+from transfuse.experiments.comparison import load_comparison
+from transfuse.experiments.printed import tasks_grid
+from transfuse.experiments.recipe import SHIPPED, make_recipe, shipped_recipes
+from transfuse.experiments.reproduce import choose_cells, find_reproductions, read_reproduction
 from transfuse.labels import LabelMap
-from transfuse.printed import tasks_grid
-from transfuse.recipe import SHIPPED, make_recipe, shipped_recipes
-from transfuse.reproduce import choose_cells, find_reproductions, read_reproduction
 from transfuse.text import ConfigError
 
 NAMES = find_reproductions()
@@ -146,7 +146,7 @@ ENGLISH = ("grid", "ncbi-disease", "sampling", "sweeps")
 
 
 def make_recipe_of(name: str) -> Any:
-    from transfuse.recipe import find_recipe, load_recipe
+    from transfuse.experiments.recipe import find_recipe, load_recipe
 
     return load_recipe(find_recipe(name)).method.vectors  # type: ignore[attr-defined]
 
@@ -161,7 +161,7 @@ def test_the_grid_is_four_by_three() -> None:
 
 @pytest.mark.mirror
 def test_the_grids_corpora_share_labels_and_no_document() -> None:
-    from transfuse.data import build_task
+    from transfuse.data.task import build_task
 
     for cell in load_comparison(SHIPPED / "la-dtl" / "grid.toml").cells():
         if cell.variant.name == "joint" and cell.seed == 0:

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from transfuse.data import Data
-from transfuse.drawing import COLOURS
+from transfuse.data.task import Data
+from transfuse.experiments.recipe import Recipe, run_recipe
 from transfuse.methods.muct import Muct
-from transfuse.recipe import Recipe, run_recipe
-from transfuse.records import make_record, read_records, write_record
-from transfuse.report import report_json, write_report
-from transfuse.results import read_run
-from transfuse.rounds import Round, mean_rounds, read_rounds, rounds_grid
-from transfuse.summary import entries_of, summarise
+from transfuse.reporting.drawing import COLOURS
+from transfuse.reporting.records import make_record, read_records, write_record
+from transfuse.reporting.report import report_json, write_report
+from transfuse.reporting.results import read_run
+from transfuse.reporting.rounds import Round, mean_rounds, read_rounds, rounds_grid
+from transfuse.reporting.summary import entries_of, summarise
+from transfuse.taggers.vectors import Vectors
 from transfuse.train import Training
-from transfuse.vectors import Vectors
 
 BRIEF = Training(epochs=1, steps=30, batch=8, rate=0.02, select="last")
 

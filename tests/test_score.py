@@ -21,9 +21,9 @@ from scipy.sparse.csgraph import maximum_bipartite_matching
 from seqeval.metrics import sequence_labeling, v1
 from seqeval.scheme import IOB2
 
-from transfuse import score as module
-from transfuse.matching import maximum_matching
-from transfuse.score import KINDS, Counts, Scores, mean_rates, pair, score, score_tags
+from transfuse.scoring import score as module
+from transfuse.scoring.matching import maximum_matching
+from transfuse.scoring.score import KINDS, Counts, Scores, mean_rates, pair, score, score_tags
 from transfuse.tags import encode
 from transfuse.text import ConfigError, DataError, Document, Entity
 
@@ -540,7 +540,7 @@ def test_one_huge_document_is_no_trap() -> None:
 
 
 def test_nothing_heavy_is_imported() -> None:
-    code = "import sys, transfuse.score, transfuse.analysis, transfuse.significance; print(*sys.modules)"
+    code = "import sys; from transfuse.scoring import analysis, score, significance; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"numpy", "scipy", "torch", "regex"} & set(loaded)
 

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from transfuse import bundle, formats
-from transfuse.annotators import Annotator, Naming, find_annotator, find_terms, texts
-from transfuse.blacklist import blacklist, clean
 from transfuse.cli import main
-from transfuse.data import resolve
-from transfuse.ensemble import Agreement
+from transfuse.data.task import resolve
+from transfuse.ensembles.ensemble import Agreement
 from transfuse.gazetteer import Gazetteer
 from transfuse.labels import LabelMap
-from transfuse.silver import build
+from transfuse.silver.annotators import Annotator, Naming, find_annotator, find_terms, texts
+from transfuse.silver.blacklist import blacklist, clean
+from transfuse.silver.build import build
 from transfuse.text import BundleError, ConfigError, Corpus, DataError, Document, Entity, LabelError
 
 TEXTS = (

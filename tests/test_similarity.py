@@ -14,9 +14,9 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from transfuse import similarity
-from transfuse.similarity import cross_entropy_difference, gaussian, polynomial
 from transfuse.text import ConfigError, DataError
+from transfuse.transfer import similarity
+from transfuse.transfer.similarity import cross_entropy_difference, gaussian, polynomial
 
 LETTERS = ["a", "b", "c", "d", "e"]
 SENTENCES = st.lists(st.lists(st.sampled_from(LETTERS), max_size=5), max_size=7)

@@ -23,7 +23,7 @@ import sys
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from transfuse.recipe import make_recipe, run_recipe
+from transfuse.experiments.recipe import make_recipe, run_recipe
 training = {"epochs": 3, "batch": 8, "average": 0.9}
 encoder = {"hidden": 12, "char_filters": 4, "recurrent_dropout": 0.2}
 recipe = make_recipe({

@@ -18,8 +18,6 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from transfuse import methods
-from transfuse.alignment import Aligned, crf_distance, shared_tags
-from transfuse.architecture import Architecture, BiLSTMEncoder, TagSet
 from transfuse.methods.cd_learning import CdLearning
 from transfuse.methods.la_dtl import LaDtl
 from transfuse.methods.retrain import Retrain
@@ -28,13 +26,15 @@ from transfuse.nn.domain import DomainHead, LinearMap, Mask
 from transfuse.nn.head import CRFHead
 from transfuse.nn.padding import inside
 from transfuse.run import Run
-from transfuse.supervised import Domain, Step, parameter_groups
 from transfuse.synthetic import department
+from transfuse.taggers.architecture import Architecture, BiLSTMEncoder, TagSet
+from transfuse.taggers.vectors import Vectors
+from transfuse.taggers.vocabulary import normalise
 from transfuse.text import ConfigError, Corpus, DataError, Document, Task
 from transfuse.train import Training
-from transfuse.transfer import Paired, Sample, Start, fit_together, share_head, source_batches, start, together
-from transfuse.vectors import Vectors
-from transfuse.vocabulary import normalise
+from transfuse.transfer.alignment import Aligned, crf_distance, shared_tags
+from transfuse.transfer.supervised import Domain, Step, parameter_groups
+from transfuse.transfer.together import Paired, Sample, Start, fit_together, share_head, source_batches, start, together
 from transfuse.words import words
 
 ONCE = Training(epochs=1, steps=0, batch=6, optimizer="sgd", rate=0.1, schedule="constant", average=0.0, clip=1e9)
@@ -236,7 +236,7 @@ def weights(method: Any, task: Task, folder: Path) -> Tensor:
 
 
 def domain_of(corpus: Corpus, items: int) -> Domain:
-    from transfuse.neural import Sentence
+    from transfuse.taggers.neural import Sentence
 
     tagset = TagSet(corpus.labels)
     sentences = [Sentence((i,) * (1 + i % 7), (0,) * (1 + i % 7)) for i in range(items)]

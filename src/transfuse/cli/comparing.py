@@ -17,9 +17,9 @@ from transfuse.files import write_beside
 from transfuse.text import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from transfuse.cells import Event, Failure
-    from transfuse.comparison import Cell, Comparison
-    from transfuse.tables import Summary
+    from transfuse.experiments.cells import Event, Failure
+    from transfuse.experiments.comparison import Cell, Comparison
+    from transfuse.reporting.tables import Summary
 
 __all__ = ["compare", "name_of", "perform", "register", "watching_cells"]
 
@@ -64,8 +64,8 @@ def compare(
     is never run again, so that seeds, shares and methods can be added later. Leaves with 1 where a run failed.
     """
     use_threads(1)
-    from transfuse.comparison import load_comparison, make_comparison
-    from transfuse.recipe import find_recipe, override
+    from transfuse.experiments.comparison import load_comparison, make_comparison
+    from transfuse.experiments.recipe import find_recipe, override
 
     if recipe:
         for name, value in (
@@ -88,7 +88,7 @@ def compare(
         raise ConfigError("nothing to compare: name a recipe, or --target and --source")
     summary, failures = perform(comparison, output, jobs=jobs, device=device, keep=bundles)
     if summary and as_json:
-        from transfuse.report import report_json
+        from transfuse.reporting.report import report_json
 
         print_json(report_json(summary))
     elif summary:
@@ -142,10 +142,10 @@ def perform(
     """
     import tomli_w
 
-    from transfuse.cells import cell_entries, find_records, pending_cells, run_cells
-    from transfuse.choices import with_choices
-    from transfuse.report import write_report
-    from transfuse.summary import summarise
+    from transfuse.experiments.cells import cell_entries, find_records, pending_cells, run_cells
+    from transfuse.experiments.choices import with_choices
+    from transfuse.reporting.report import write_report
+    from transfuse.reporting.summary import summarise
 
     records = records or folder / "records"
     cells = list(comparison.cells())
@@ -170,7 +170,7 @@ def perform(
 
 def _read_once(cells: Iterable[Cell]) -> None:
     """Put each task together once, so that a mistake in a name or a file is told before anything runs."""
-    from transfuse.data import build_task
+    from transfuse.data.task import build_task
 
     tasks = {(cell.task.target, *cell.recipe.data.sources): cell.recipe for cell in cells}
     for recipe in tasks.values():

@@ -165,7 +165,8 @@ def check(
 
     The exit status is 1 if one of the findings is an error, as a count that is not the published one, else 0.
     """
-    from transfuse import checks, corpora
+    from transfuse import corpora
+    from transfuse.data import checks
     from transfuse.losses import Losses
 
     losses = Losses()
@@ -189,7 +190,7 @@ def check(
 
 
 def _read(spec: str, losses: Losses) -> Corpus:
-    from transfuse.data import resolve
+    from transfuse.data.task import resolve
 
     return resolve(spec, losses=losses, divide=False)
 

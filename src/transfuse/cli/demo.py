@@ -49,10 +49,10 @@ def demo(
         raise ConfigError(f"--share lies above 0 and is at most 1, not {share}")
     use_threads(1)
     from transfuse.cli.training import perform
-    from transfuse.recipe import make_recipe
-    from transfuse.report import report_json, write_report
-    from transfuse.results import read_run
-    from transfuse.summary import entries_of, summarise
+    from transfuse.experiments.recipe import make_recipe
+    from transfuse.reporting.report import report_json, write_report
+    from transfuse.reporting.results import read_run
+    from transfuse.reporting.summary import entries_of, summarise
 
     runs = []
     for tag in ("en", "zh") if language == "both" else (language,):

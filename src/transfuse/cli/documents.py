@@ -16,10 +16,10 @@ from transfuse.cli.options import AsJSON
 from transfuse.text import ConfigError, DataError, Document
 
 if TYPE_CHECKING:
-    from transfuse.analysis import TokenTable
     from transfuse.losses import Losses
-    from transfuse.score import Scores
-    from transfuse.significance import Difference, Interval
+    from transfuse.scoring.analysis import TokenTable
+    from transfuse.scoring.score import Scores
+    from transfuse.scoring.significance import Difference, Interval
 
 __all__ = ["FROM", "convert", "guard_inputs", "open_input", "output_format", "register", "score", "target_of"]
 
@@ -181,10 +181,10 @@ def score(
     it. left, right: same type and that boundary. span: same boundaries, any type. conlleval: on words. Documents of
     files without ids, as CoNLL, are paired by their order.
     """
-    from transfuse.analysis import token_table
-    from transfuse.score import KINDS
-    from transfuse.score import score as count_scores
-    from transfuse.significance import compare
+    from transfuse.scoring.analysis import token_table
+    from transfuse.scoring.score import KINDS
+    from transfuse.scoring.score import score as count_scores
+    from transfuse.scoring.significance import compare
 
     if kind not in KINDS:
         raise ConfigError(f"unknown kind of score: {kind!r}; choose one of {', '.join(KINDS)}")
@@ -241,7 +241,7 @@ def _is_unnamed(documents: list[Document]) -> bool:
 
 def _intervals(scores: Scores, kind: str, resamples: int, seed: int) -> dict[str, Interval]:
     """By row of the table: micro, macro and each type that occurs."""
-    from transfuse.significance import interval
+    from transfuse.scoring.significance import interval
 
     found = {
         average: interval(scores, kind=kind, average=average, resamples=resamples, seed=seed)

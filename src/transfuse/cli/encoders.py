@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
 
 def encoders(as_json: AsJSON = False) -> None:
     """List pre-trained encoders: those on this machine first, then those that the hub has; no network is touched."""
-    from transfuse.known_encoders import at_hand
+    from transfuse.encoders.known import at_hand
 
     found = at_hand()
     if as_json:

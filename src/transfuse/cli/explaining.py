@@ -15,7 +15,7 @@ from transfuse.cli.options import Threads
 from transfuse.text import ConfigError, Document, Entity
 
 if TYPE_CHECKING:
-    from transfuse.explanations import Case, Explanation
+    from transfuse.explaining.explanations import Case, Explanation
 
 __all__ = ["explain", "register"]
 
@@ -76,7 +76,7 @@ def explain(
     asked = [_span(given, text) for given in span or []]
     use_threads(threads)
     from transfuse import bundle
-    from transfuse.explaining import Explaining, explain_errors, explain_text
+    from transfuse.explaining.explain import Explaining, explain_errors, explain_text
 
     ways = [Explaining(by=way, baseline=baseline, samples=samples, seed=seed) for way in by or ["auto"]]
     tagger = bundle.load(bundle.locate(model))
@@ -111,7 +111,7 @@ def _span(given: str, text: str) -> Entity:
 def _documents(spec: str, split: str, labels: str) -> Iterable[Document]:
     """A split of a corpus with splits, or all of a file."""
     from transfuse import corpora
-    from transfuse.data import find_labels, resolve_target
+    from transfuse.data.task import find_labels, resolve_target
     from transfuse.labels import LabelMap
     from transfuse.losses import Losses
 
@@ -130,13 +130,13 @@ def _path(spec: str) -> str:
 
 
 def _data(cases: list[Case]) -> Any:
-    from transfuse.explanations import explanations_json
+    from transfuse.explaining.explanations import explanations_json
 
     return explanations_json(cases)
 
 
 def _write(path: Path, cases: list[Case], model: Path, text: str, corpus: str) -> None:
-    from transfuse.explanations import explanations_html
+    from transfuse.explaining.explanations import explanations_html
     from transfuse.files import open_output
 
     about = [("tagger", str(model)), *([("errors in", corpus)] if corpus else [])]

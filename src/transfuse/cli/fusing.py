@@ -14,10 +14,10 @@ from transfuse.text import ConfigError, DataError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from transfuse.calibrated import Check
-    from transfuse.fusion import Outcome
-    from transfuse.parts import Part
-    from transfuse.score import Counts
+    from transfuse.ensembles.calibrated import Check
+    from transfuse.ensembles.fusion import Outcome
+    from transfuse.ensembles.parts import Part
+    from transfuse.scoring.score import Counts
     from transfuse.text import Document
 
 __all__ = ["calibrate", "fuse", "register"]
@@ -80,9 +80,9 @@ def fuse(
     _guard(out, [*bundles, *(Path(name) for name in (only_in, add) if name)])
     use_threads(threads)
     from transfuse import bundle
-    from transfuse.fusion import Lists
-    from transfuse.fusion import fuse as unite
-    from transfuse.parts import read_part
+    from transfuse.ensembles.fusion import Lists
+    from transfuse.ensembles.fusion import fuse as unite
+    from transfuse.ensembles.parts import read_part
 
     with watching("loading the members") as watch:
         members = [read_part(place) for place in bundles]
@@ -125,10 +125,10 @@ def calibrate(
     _guard(out, [tagger])
     use_threads(threads)
     from transfuse import bundle
-    from transfuse.calibrated import calibrate as learn
-    from transfuse.parts import read_part
-    from transfuse.reliability import reliability
-    from transfuse.thresholds import Demand
+    from transfuse.ensembles.calibrated import calibrate as learn
+    from transfuse.ensembles.parts import read_part
+    from transfuse.ensembles.thresholds import Demand
+    from transfuse.reporting.reliability import reliability
 
     wanted = Demand.parse(demand)
     with watching("loading the tagger") as watch:
@@ -161,10 +161,10 @@ def _guard(out: Path, inputs: Sequence[Path]) -> None:
 
 
 def _names(spec: str) -> Part | None:
-    """A list of names: a bundle, or what `transfuse.annotators.find_terms` takes."""
-    from transfuse.annotators import find_terms
+    """A list of names: a bundle, or what `transfuse.silver.annotators.find_terms` takes."""
+    from transfuse.ensembles.parts import Part, read_part
     from transfuse.gazetteer import Gazetteer
-    from transfuse.parts import Part, read_part
+    from transfuse.silver.annotators import find_terms
 
     if not spec:
         return None
@@ -176,11 +176,11 @@ def _names(spec: str) -> Part | None:
 def _annotated(spec: str, labels: Path | None) -> tuple[list[Document], tuple[str, ...], dict[str, Any]]:
     """Documents, the labels that their annotators looked for, and what to keep on record."""
     from transfuse import corpora
-    from transfuse.annotators import Naming
     from transfuse.cli.documents import open_input
-    from transfuse.data import resolve_target
+    from transfuse.data.task import resolve_target
     from transfuse.labels import LabelMap
     from transfuse.losses import Losses
+    from transfuse.silver.annotators import Naming
     from transfuse.text import Corpus
 
     place = Path(spec)
@@ -258,7 +258,7 @@ def _check_rows(done: Check) -> list[tuple[str, ...]]:
 
 
 def _check_lines(done: Check) -> list[str]:
-    from transfuse.calibration import expected_error
+    from transfuse.ensembles.calibration import expected_error
 
     spans, errors = sum(part.spans for part in done.before), [expected_error(p) for p in (done.before, done.after)]
     number, *found = done.found

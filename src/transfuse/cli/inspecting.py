@@ -9,7 +9,7 @@ import typer
 from transfuse.cli.console import count, epilog, print_json, say, show_table, watching
 
 if TYPE_CHECKING:
-    from transfuse.pivots import Look
+    from transfuse.maps.pivots import Look
 
 __all__ = ["pivots", "register"]
 
@@ -50,11 +50,11 @@ def pivots(
     A pivot is a word that both sides have often and that says much of the tag. Words that predict the same pivots
     correspond, though one side may not know the other's.
     """
-    from transfuse import pivots as looking
-    from transfuse.correspondence import Correspondences
-    from transfuse.data import Data, build_task
-    from transfuse.linear import read_tokens
-    from transfuse.token_features import draw_sentences
+    from transfuse.data.task import Data, build_task
+    from transfuse.maps import pivots as looking
+    from transfuse.maps.correspondence import Correspondences
+    from transfuse.maps.token_features import draw_sentences
+    from transfuse.taggers.linear import read_tokens
 
     settings = Correspondences(pivots=chosen, frequent=frequent)
     with watching("reading corpora") as watch:

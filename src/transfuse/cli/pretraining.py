@@ -72,9 +72,9 @@ def pretrain(
     """
     use_threads(threads)
     check_device(device)
-    from transfuse import pretraining
+    from transfuse.pretraining import pretrain
 
-    settings = pretraining.Pretraining(
+    settings = pretrain.Pretraining(
         encoder=encoder,
         text=tuple(text),
         corpora=tuple(corpus),
@@ -93,7 +93,7 @@ def pretrain(
     folder = output or Path("runs") / settings.hash
     before = (folder / "done").exists()
     with watching("reading the text") as watch:
-        facts = pretraining.pretrain(settings, folder, device=device, watch=watch)
+        facts = pretrain.pretrain(settings, folder, device=device, watch=watch)
     if before:
         note(f"{folder} was finished before: nothing was run again")
     print_json({"run": str(folder), **facts}) if as_json else _show(facts, folder)

@@ -11,8 +11,8 @@ from transfuse.cli.console import epilog, note, print_json, say, show_table
 from transfuse.cli.options import AsJSON
 
 if TYPE_CHECKING:
-    from transfuse.grids import Grid
-    from transfuse.tables import Summary
+    from transfuse.reporting.grids import Grid
+    from transfuse.reporting.tables import Summary
 
 __all__ = ["register", "report", "show_summary"]
 
@@ -34,9 +34,9 @@ def report(
 
     Runs are in one table when they share target and share, and in one row when they differ in nothing but the seed.
     """
-    from transfuse.report import report_json, write_report
-    from transfuse.results import find_runs
-    from transfuse.summary import entries_of, summarise
+    from transfuse.reporting.report import report_json, write_report
+    from transfuse.reporting.results import find_runs
+    from transfuse.reporting.summary import entries_of, summarise
 
     summary = summarise(entries_of([run for folder in folders for run in find_runs(folder)]))
     place = output or folders[0]
@@ -50,7 +50,7 @@ def report(
 
 def show_summary(summary: Summary) -> None:
     """Print tables of runs, means over tasks, and what they say."""
-    from transfuse.grids import FEW, FEW_OF_MEANS, average_grid, main_grid, verdicts
+    from transfuse.reporting.grids import FEW, FEW_OF_MEANS, average_grid, main_grid, verdicts
 
     for table in summary.tables:
         title = f"{table.task}: {table.facts['labelled']} labelled documents, {table.documents} for testing"

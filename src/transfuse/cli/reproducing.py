@@ -13,9 +13,9 @@ from transfuse.cli.console import count, epilog, note, print_json, say, show_tab
 from transfuse.cli.options import AsJSON, Device, Jobs
 
 if TYPE_CHECKING:
-    from transfuse.cells import Event, Failure
-    from transfuse.comparison import Cell
-    from transfuse.reproduce import Reproduction
+    from transfuse.experiments.cells import Event, Failure
+    from transfuse.experiments.comparison import Cell
+    from transfuse.experiments.reproduce import Reproduction
 
 __all__ = ["register", "reproduce"]
 
@@ -57,7 +57,7 @@ def reproduce(
     A finished cell leaves a record of a few kB and is never run again, so that a killed grid goes on. Leaves with 1
     where a run failed.
     """
-    from transfuse.reproduce import choose_cells, find_reproductions, read_reproduction
+    from transfuse.experiments.reproduce import choose_cells, find_reproductions, read_reproduction
 
     use_threads(1)
     results = records or (Path("results") if Path("results").is_dir() else output / "results")
@@ -114,7 +114,7 @@ def _list(found: list[Reproduction], as_json: bool) -> None:
 
 def _run(each: Reproduction, cells: list[Cell], output: Path, *, jobs: int, device: str, keep: bool) -> list[Failure]:
     """Run those of some cells that have no record, and remove the folder of each that then has one."""
-    from transfuse.cells import run_cells
+    from transfuse.experiments.cells import run_cells
 
     folder, pending = output / each.name, each.pending(cells)
 
@@ -131,7 +131,7 @@ def _run(each: Reproduction, cells: list[Cell], output: Path, *, jobs: int, devi
 
 
 def _report(each: Reproduction, folder: Path) -> None:
-    from transfuse.report import write_report
+    from transfuse.reporting.report import write_report
 
     title = f"{each.name}: {each.comparison.title}"
     write_report(folder, each.summary(), title=title, missing=each.total - len(each.records))
@@ -139,7 +139,7 @@ def _report(each: Reproduction, folder: Path) -> None:
 
 
 def _show(figures: dict[str, Any]) -> None:
-    from transfuse.printed import means_grid, means_title, rows_grid
+    from transfuse.experiments.printed import means_grid, means_title, rows_grid
 
     say(f"{figures['name']}: {figures['done']:,} of {figures['total']:,} runs done")
     for table in figures["tables"]:

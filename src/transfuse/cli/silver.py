@@ -74,16 +74,17 @@ def build(
     The folder is a source for training: train.jsonl, with provenance.jsonl (who found what) and silver.json (of what it
     was made) beside. Memory does not grow with the text.
     """
-    from transfuse import annotators, silver
-    from transfuse.ensemble import Agreement
+    from transfuse.ensembles.ensemble import Agreement
     from transfuse.labels import LabelMap
+    from transfuse.silver import annotators
+    from transfuse.silver.build import build
 
     rule = Agreement(agreement, boundary, _weights(weight or ()))
     naming = annotators.Naming(LabelMap.from_toml(labels) if labels else None, tuple(only or ()))
     with watching("loading the taggers") as watch:
         found = [annotators.find_annotator(spec) for spec in taggers]
         total = limit or annotators.count_texts(text)
-        record = silver.build(
+        record = build(
             found,
             annotators.texts(text, limit=limit, seed=seed),
             out,
@@ -143,10 +144,11 @@ def apart(
 
     The folder is a corpus like any other. A corpus that was published with a test split alone becomes training text.
     """
-    from transfuse import blacklist, formats
-    from transfuse.annotators import Naming
-    from transfuse.data import resolve
+    from transfuse import formats
+    from transfuse.data.task import resolve
     from transfuse.files import output_folder
+    from transfuse.silver import blacklist
+    from transfuse.silver.annotators import Naming
 
     with watching(f"reading {corpus}"):
         kept = resolve(corpus, labels=str(labels or ""))
@@ -188,7 +190,7 @@ def clean(
 
     The names come from the target's training split alone: blacklist.tsv holds them, clean.json the counts.
     """
-    from transfuse import blacklist
+    from transfuse.silver import blacklist
 
     with watching(f"reading {target}") as watch:
         gold = _target(target, str(labels or ""))
@@ -209,7 +211,7 @@ def clean(
 
 
 def _target(spec: str, labels: str) -> Any:
-    from transfuse.data import resolve_target
+    from transfuse.data.task import resolve_target
 
     return resolve_target(spec, labels=labels)
 
@@ -264,9 +266,9 @@ def gazetteer(
     The folder is a bundle, as training leaves one: tag, and silver build, take it.
     """
     from transfuse import bundle
-    from transfuse.annotators import find_terms, texts
     from transfuse.gazetteer import Gazetteer, Matching, common_words, read_terms
     from transfuse.losses import Losses
+    from transfuse.silver.annotators import find_terms, texts
 
     matching = Matching(case, acronym, plural, minimum)
     losses = Losses()

@@ -25,7 +25,7 @@ from transfuse.cli.options import AsJSON, Device, Source, Text, Threads, Trainin
 from transfuse.text import ConfigError, DataError, Document
 
 if TYPE_CHECKING:
-    from transfuse.recipe import Recipe
+    from transfuse.experiments.recipe import Recipe
 
 __all__ = ["perform", "register", "run", "train", "train_vectors"]
 
@@ -100,7 +100,7 @@ def train(
     if encoder:
         settings["architecture"] = {"encoder": {"kind": "transformer", "name": encoder}}
     use_threads(threads)
-    from transfuse.recipe import make_recipe, override
+    from transfuse.experiments.recipe import make_recipe, override
 
     table = override({"data": data, "method": settings, "run": {"seed": seed}}, changes)
     _finish(make_recipe(table), output, device, as_json)
@@ -120,7 +120,7 @@ def run(
 ) -> None:
     """Do what a recipe says; a killed run goes on, a finished one is not run again."""
     use_threads(threads)
-    from transfuse.recipe import find_recipe, load_recipe
+    from transfuse.experiments.recipe import find_recipe, load_recipe
 
     _finish(load_recipe(find_recipe(recipe), changes=changes), output, device, as_json)
 
@@ -134,14 +134,14 @@ def perform(recipe: Recipe, folder: Path, *, device: str = "cpu", label: str = "
         device: torch device.
         label: stands before what the bar says.
     """
-    from transfuse.recipe import run_recipe
+    from transfuse.experiments.recipe import run_recipe
 
     with watching(f"{label}reading {recipe.data.target}") as watch:
         return run_recipe(recipe, folder, device=device, watch=lambda text, done: watch(label + text, done))
 
 
 def _finish(recipe: Recipe, output: Path | None, device: str, as_json: bool) -> None:
-    from transfuse.results import read_run
+    from transfuse.reporting.results import read_run
     from transfuse.team import team
 
     check_device(device)
@@ -206,8 +206,8 @@ def train_vectors(
     seed: Annotated[int, typer.Option(help="Decides every draw.")] = 1,
 ) -> None:
     """Train skip-gram vectors on one thread; the same text and settings are never trained twice."""
-    from transfuse import vectors
     from transfuse.mirror import cache_folder
+    from transfuse.taggers import vectors
 
     if not text and not corpus:
         raise ConfigError("nothing to read: name --text or --corpus")
@@ -234,7 +234,7 @@ def train_vectors(
 
 
 def _texts(text: list[str], corpus: list[str]) -> Iterator[Document]:
-    from transfuse.data import raw_documents, resolve
+    from transfuse.data.task import raw_documents, resolve
 
     for spec in text:
         yield from raw_documents(spec)

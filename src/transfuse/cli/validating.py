@@ -14,11 +14,11 @@ from transfuse.cli.options import AsJSON, Device, Jobs, Output, Source
 from transfuse.text import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from transfuse.cells import Failure
-    from transfuse.comparison import Cell
-    from transfuse.recipe import Recipe
-    from transfuse.records import Record
-    from transfuse.validation import CrossValidation
+    from transfuse.experiments.cells import Failure
+    from transfuse.experiments.comparison import Cell
+    from transfuse.experiments.recipe import Recipe
+    from transfuse.experiments.validation import CrossValidation
+    from transfuse.reporting.records import Record
 
 __all__ = ["cross_validate", "register"]
 
@@ -65,7 +65,7 @@ def cross_validate(
     Leaves with 1 where a fold failed.
     """
     use_threads(1)
-    from transfuse.validation import fold_cells
+    from transfuse.experiments.validation import fold_cells
 
     check_device(device)
     asked = _recipe(recipe, target, source, method, changes)
@@ -85,7 +85,7 @@ def cross_validate(
 
 
 def _recipe(name: str, target: str, source: list[str], method: str, changes: list[str]) -> Recipe:
-    from transfuse.recipe import find_recipe, load_recipe, make_recipe, override
+    from transfuse.experiments.recipe import find_recipe, load_recipe, make_recipe, override
 
     if name:
         for option, value in (("target", target), ("source", source), ("method", method)):
@@ -110,8 +110,8 @@ def _run(
     cells: list[Cell], folder: Path, *, jobs: int, device: str, keep: bool
 ) -> tuple[dict[str, Record], list[Failure]]:
     """Run the folds that are not finished; the records of those that are, and what failed."""
-    from transfuse.cells import find_records, pending_cells, run_cells
-    from transfuse.data import build_task
+    from transfuse.data.task import build_task
+    from transfuse.experiments.cells import find_records, pending_cells, run_cells
 
     records = folder / "records"
     pending = pending_cells(cells, find_records(cells, records))
@@ -130,10 +130,10 @@ def _run(
 
 def _report(cells: list[Cell], records: dict[str, Record], folder: Path) -> CrossValidation:
     """What the finished folds say together; written as a report, too."""
-    from transfuse.cells import cell_entries
-    from transfuse.report import write_report
-    from transfuse.summary import summarise
-    from transfuse.validation import cross_validation
+    from transfuse.experiments.cells import cell_entries
+    from transfuse.experiments.validation import cross_validation
+    from transfuse.reporting.report import write_report
+    from transfuse.reporting.summary import summarise
 
     done = cross_validation(cells, records)
     name, missing = cells[0].variant.name, done.folds - len(done.records)

@@ -8,17 +8,17 @@ from typing import Any, Literal
 
 import numpy as np
 
-from transfuse.encoding import Encoding
-from transfuse.neural import Sentence
 from transfuse.nn.encoder import Encoder
 from transfuse.nn.forms import Forms
 from transfuse.ranges import check_ranges
 from transfuse.run import Run
-from transfuse.similarity import cross_entropy_difference, gaussian, polynomial
-from transfuse.supervised import Domain
+from transfuse.taggers.encoding import Encoding
+from transfuse.taggers.neural import Sentence
+from transfuse.taggers.vocabulary import normalise
 from transfuse.text import ConfigError, Document, Tagger, Task
-from transfuse.transfer import Paired, fit_together, share_head, start
-from transfuse.vocabulary import normalise
+from transfuse.transfer.similarity import cross_entropy_difference, gaussian, polynomial
+from transfuse.transfer.supervised import Domain
+from transfuse.transfer.together import Paired, fit_together, share_head, start
 from transfuse.words import sentences, words
 
 __all__ = ["CdLearning"]
@@ -30,7 +30,8 @@ class CdLearning(Paired):
 
     Attributes:
         similarity: of a source sentence to the target's labelled and raw sentences: ``cross-entropy`` by two language
-            models, ``gaussian`` or ``polynomial`` by the mean of its words' vectors; see `transfuse.similarity`.
+            models, ``gaussian`` or ``polynomial`` by the mean of its words' vectors; see
+            `transfuse.transfer.similarity`.
         mean_weight: of the source sentences; 1 is the same for all.
         degree: of the polynomial.
     """

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from transfuse.linear import LinearCRF, train_linear
 from transfuse.losses import Losses
 from transfuse.run import Run
+from transfuse.taggers.linear import LinearCRF, train_linear
 from transfuse.text import ConfigError, Tagger, Task
 
 __all__ = ["Crfsuite"]

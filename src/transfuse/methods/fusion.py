@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from transfuse import methods
-from transfuse.fusion import AUTO, FusedTagger, fuse, need_dev
-from transfuse.parts import Part
-from transfuse.rules import RULES
+from transfuse.ensembles.fusion import AUTO, FusedTagger, fuse, need_dev
+from transfuse.ensembles.parts import Part
+from transfuse.ensembles.rules import RULES
 from transfuse.run import Run
 from transfuse.text import ConfigError, Task
 
@@ -25,8 +25,8 @@ class Fusion:
     Attributes:
         members: methods that are united, two at least, each a table with its ``name``, a ``preset`` or none, and
             settings, as ``[method]`` in a recipe.
-        rule: how what they say becomes one answer; see `transfuse.fusion.fuse`. ``auto`` keeps the best member where
-            none helps on dev.
+        rule: how what they say becomes one answer; see `transfuse.ensembles.fusion.fuse`. ``auto`` keeps the best
+            member where none helps on dev.
     """
 
     members: tuple[dict[str, Any], ...] = ({"name": "target-only"}, {"name": "crfsuite"})

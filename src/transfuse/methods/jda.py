@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from transfuse.adaptation import Projection, jda
-from transfuse.adapted import KernelAdapted, Sides
+from transfuse.maps.adaptation import Projection, jda
 from transfuse.ranges import check_ranges
 from transfuse.run import Stage
+from transfuse.transfer.adapted import KernelAdapted, Sides
 
 __all__ = ["Jda"]
 

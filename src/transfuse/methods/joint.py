@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from transfuse.run import Run
 from transfuse.text import Tagger, Task
-from transfuse.transfer import Paired, fit_together, start
+from transfuse.transfer.together import Paired, fit_together, start
 
 __all__ = ["Joint"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from transfuse.alignment import Aligned
+from transfuse.transfer.alignment import Aligned
 
 __all__ = ["LaDtl"]
 

@@ -8,7 +8,7 @@ from transfuse.nn.domain import DomainHead, LinearMap
 from transfuse.nn.head import Head
 from transfuse.run import Run
 from transfuse.text import Tagger, Task
-from transfuse.transfer import Paired, fit_together, share_head, start
+from transfuse.transfer.together import Paired, fit_together, share_head, start
 
 __all__ = ["LinearProjection"]
 

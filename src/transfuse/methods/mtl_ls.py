@@ -6,8 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from transfuse.encoding import Encoding
-from transfuse.layered import (
+from transfuse.ranges import check_ranges
+from transfuse.run import Run
+from transfuse.taggers.encoding import Encoding
+from transfuse.text import ConfigError, Tagger, Task
+from transfuse.train import Training
+from transfuse.transfer.layered import (
     PAPER,
     XLNET,
     Layered,
@@ -18,11 +22,7 @@ from transfuse.layered import (
     train_shared,
     voting,
 )
-from transfuse.ranges import check_ranges
-from transfuse.run import Run
-from transfuse.supervised import dev_score
-from transfuse.text import ConfigError, Tagger, Task
-from transfuse.train import Training
+from transfuse.transfer.supervised import dev_score
 
 __all__ = ["PRESETS", "MtlLs"]
 

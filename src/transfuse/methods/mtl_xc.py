@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from transfuse.layered import PAPER, XLNET, Layered, train_shared
 from transfuse.run import Run
 from transfuse.text import Tagger, Task
 from transfuse.train import Training
+from transfuse.transfer.layered import PAPER, XLNET, Layered, train_shared
 
 __all__ = ["PRESETS", "MtlXc"]
 

@@ -12,21 +12,21 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from transfuse.ballots import Ballot, agreement
-from transfuse.credit import Credit, estimate, observe
-from transfuse.encoding import Supervised
-from transfuse.filters import Accepted, filter_raw, filter_votes
-from transfuse.neural import Sentence
+from transfuse.ensembles.ballots import Ballot, agreement
+from transfuse.ensembles.credit import Credit, estimate, observe
+from transfuse.ensembles.votes import Rule, VoteTagger
 from transfuse.nn.divergence import Kernel
 from transfuse.nn.encoder import Encoder
 from transfuse.ranges import check_ranges
 from transfuse.run import Run, Stage
-from transfuse.sources import need_sources, record_exposure
-from transfuse.supervised import dev_score
+from transfuse.taggers.encoding import Supervised
+from transfuse.taggers.neural import Sentence
 from transfuse.text import ConfigError, Corpus, Document, Tagger, Task
 from transfuse.train import Training
-from transfuse.views import Alignment, RawText, View, begin_view, part_raw, train_view, warm_up
-from transfuse.votes import Rule, VoteTagger
+from transfuse.transfer.filters import Accepted, filter_raw, filter_votes
+from transfuse.transfer.sources import need_sources, record_exposure
+from transfuse.transfer.supervised import dev_score
+from transfuse.transfer.views import Alignment, RawText, View, begin_view, part_raw, train_view, warm_up
 
 __all__ = ["Muct"]
 
@@ -54,7 +54,7 @@ class Muct(Supervised):
         raw_batch: raw sentences a step for the MMD.
         raw_limit: raw sentences that may be pseudo-labelled, about; 0 for all.
         gate: the paper's feature selection layer: a learned share of each unit is let through to the heads.
-        vote: see `transfuse.votes.Rule`. ``credit``, which is not the paper's, takes three sources at least.
+        vote: see `transfuse.ensembles.votes.Rule`. ``credit``, which is not the paper's, takes three sources at least.
         select: the round that is kept: the best on ``dev``, where the target has a development split; or the one
             after which the voters agree best on held-out raw text, which is also the rule where there is no
             development split; or the ``last``.

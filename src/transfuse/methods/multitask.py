@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from transfuse.encoding import Supervised
 from transfuse.ranges import check_ranges
 from transfuse.run import Run, Stage
-from transfuse.sources import need_sources, record_exposure
-from transfuse.supervised import Domain, Step, head_loss, run_fit, target_batches
+from transfuse.taggers.encoding import Supervised
 from transfuse.text import Tagger, Task
-from transfuse.transfer import begin_afresh
+from transfuse.transfer.sources import need_sources, record_exposure
+from transfuse.transfer.supervised import Domain, Step, head_loss, run_fit, target_batches
+from transfuse.transfer.together import begin_afresh
 
 __all__ = ["Multitask"]
 

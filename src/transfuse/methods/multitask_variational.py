@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from transfuse.architecture import BiLSTMEncoder
 from transfuse.ranges import check_ranges
 from transfuse.run import Run
+from transfuse.taggers.architecture import BiLSTMEncoder
 from transfuse.text import ConfigError, Tagger, Task
-from transfuse.transfer import Paired, fit_together, start
+from transfuse.transfer.together import Paired, fit_together, start
 
 __all__ = ["MultitaskVariational"]
 

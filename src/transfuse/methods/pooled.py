@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from transfuse.encoding import Supervised
 from transfuse.run import Run
-from transfuse.sources import need_sources
-from transfuse.supervised import train_domain
+from transfuse.taggers.encoding import Supervised
 from transfuse.text import Tagger, Task
-from transfuse.transfer import begin_afresh, pool, record_pool, share_head
+from transfuse.transfer.sources import need_sources
+from transfuse.transfer.supervised import train_domain
+from transfuse.transfer.together import begin_afresh, pool, record_pool, share_head
 
 __all__ = ["Pooled"]
 

@@ -9,15 +9,15 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from transfuse.architecture import Architecture, BiLSTMEncoder, TransformerEncoder
-from transfuse.known_encoders import depth as depth_of
-from transfuse.layers import LAYERS, layer_of, within
+from transfuse.encoders.known import depth as depth_of
 from transfuse.ranges import check_ranges
 from transfuse.run import Run
+from transfuse.taggers.architecture import Architecture, BiLSTMEncoder, TransformerEncoder
+from transfuse.taggers.layers import LAYERS, layer_of, within
+from transfuse.taggers.vectors import Vectors
 from transfuse.text import ConfigError, Tagger, Task
 from transfuse.train import Training
-from transfuse.transfer import FromSources, Start, fit_together, start_from_sources
-from transfuse.vectors import Vectors
+from transfuse.transfer.together import FromSources, Start, fit_together, start_from_sources
 
 __all__ = ["PRESETS", "Retrain"]
 

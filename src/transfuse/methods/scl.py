@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import sparse
 
-from transfuse.adaptation import Projection
-from transfuse.adapted import Adapted, Sides
-from transfuse.correspondence import Correspondences, choose_pivots, correspond
+from transfuse.maps.adaptation import Projection
+from transfuse.maps.correspondence import Correspondences, choose_pivots, correspond
+from transfuse.maps.token_features import Extractor, HandMade, pivot_candidates, positions
 from transfuse.run import Stage
-from transfuse.token_features import Extractor, HandMade, pivot_candidates, positions
+from transfuse.transfer.adapted import Adapted, Sides
 
 __all__ = ["Scl"]
 

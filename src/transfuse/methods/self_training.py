@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from transfuse.pseudo import pseudo_label
 from transfuse.ranges import check_ranges
 from transfuse.run import Run
-from transfuse.supervised import Domain
 from transfuse.text import Corpus, Tagger, Task
-from transfuse.transfer import FromSources, Start, begin_afresh, fit_together, start_from_sources
+from transfuse.transfer.pseudo import pseudo_label
+from transfuse.transfer.supervised import Domain
+from transfuse.transfer.together import FromSources, Start, begin_afresh, fit_together, start_from_sources
 
 __all__ = ["SelfTraining"]
 

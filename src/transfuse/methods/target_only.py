@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from transfuse.encoding import Supervised, new_encoding
 from transfuse.run import Run
-from transfuse.supervised import read_domain, train_domain
+from transfuse.taggers.encoding import Supervised, new_encoding
 from transfuse.text import Tagger, Task
+from transfuse.transfer.supervised import read_domain, train_domain
 
 __all__ = ["TargetOnly"]
 

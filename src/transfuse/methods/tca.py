@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from transfuse.adaptation import Projection, tca
-from transfuse.adapted import KernelAdapted, Sides
+from transfuse.maps.adaptation import Projection, tca
 from transfuse.run import Stage
+from transfuse.transfer.adapted import KernelAdapted, Sides
 
 __all__ = ["Tca"]
 

@@ -1,0 +1,1 @@
+"""From the names of corpora to a task, checked."""

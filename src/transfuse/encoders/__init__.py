@@ -1,0 +1,1 @@
+"""Pre-trained encoders: where they come from, and their pieces."""

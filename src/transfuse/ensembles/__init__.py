@@ -1,0 +1,1 @@
+"""Taggers made of taggers: votes, fusion, calibrated confidences and thresholds on them."""

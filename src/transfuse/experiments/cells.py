@@ -1,0 +1,326 @@
+"""Run the cells of a comparison, each in a folder of its own, in processes of one thread each.
+
+``DIR/cells/RECIPE`` are the runs, ``DIR/records`` what is kept of them. A cell that has a record is never run again,
+also where its run folder is gone; one that was killed goes on where it was.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import shutil
+import signal
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from transfuse.experiments.comparison import Cell
+from transfuse.experiments.recipe import Recipe, make_recipe, run_recipe
+from transfuse.reporting.records import Record, make_record, read_records, write_record
+from transfuse.reporting.results import read_run
+from transfuse.reporting.tables import Entry
+from transfuse.text import ConfigError, TransfuseError
+
+__all__ = ["Event", "Failure", "cell_entries", "find_records", "pending_cells", "run_cells"]
+
+
+@dataclass(frozen=True)
+class Event:
+    """What a watching person is told.
+
+    Attributes:
+        kind: ``starts``, ``goes on``, ``warns``, ``done`` or ``failed``.
+        cell: which.
+        text: what it does now, what it warns of, its score in words, or why it failed.
+        share: of the cell's work that is done.
+    """
+
+    kind: str
+    cell: Cell
+    text: str = ""
+    share: float = 0.0
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A cell that could not be finished.
+
+    Attributes:
+        cell: which.
+        reason: in one line.
+    """
+
+    cell: Cell
+    reason: str
+
+
+Watch = Callable[[Event], None]
+
+
+def find_records(cells: Iterable[Cell], folder: Path) -> dict[str, Record]:
+    """The records of cells that are finished, by the hash of the cell's recipe.
+
+    A record that was written before a method had some setting is taken for the setting's default: what it says of its
+    recipe is read as any recipe is.
+
+    Args:
+        cells: whose records.
+        folder: of the records.
+
+    Raises:
+        DataError: a file is no record.
+    """
+    wanted = {cell.recipe.hash for cell in cells}
+    records = read_records(folder)
+    found = {name: record for name, record in records.items() if name in wanted}
+    if len(found) < len(wanted):
+        for name, record in records.items():
+            if name not in wanted and (now := _hash_now(record)) in wanted:
+                found.setdefault(now, record)
+    return found
+
+
+def _hash_now(record: Record) -> str:
+    try:
+        return make_recipe(record.recipe).hash
+    except ConfigError:  # of a setting or a method that is no more
+        return ""
+
+
+def pending_cells(cells: Iterable[Cell], records: Iterable[str]) -> list[Cell]:
+    """Cells without a record, in order, each recipe once."""
+    done = set(records)
+    found: dict[str, Cell] = {}
+    for cell in cells:
+        if cell.recipe.hash not in done:
+            found.setdefault(cell.recipe.hash, cell)
+    return list(found.values())
+
+
+def cell_entries(cells: Iterable[Cell], records: dict[str, Record], folder: Path | None = None) -> list[Entry]:
+    """The finished cells with their places in the tables.
+
+    Args:
+        cells: in the order of the tables.
+        records: as `find_records` gives them.
+        folder: that `run_cells` worked in, where the runs may still be.
+    """
+    entries = []
+    for cell in cells:
+        name = cell.recipe.hash
+        if name in records:
+            place = folder / "cells" / name if folder else None
+            there = place if place and (place / "done").exists() else None
+            entries.append(
+                Entry(cell.task.name, cell.variant.name, cell.share, records[name], there, cell.variant.swept)
+            )
+    return entries
+
+
+def run_cells(
+    cells: Sequence[Cell],
+    folder: Path,
+    *,
+    records: Path,
+    jobs: int = 1,
+    device: str = "cpu",
+    keep: bool = True,
+    watch: Watch = lambda event: None,
+) -> list[Failure]:
+    """Run cells; one that fails leaves the others alone.
+
+    Args:
+        cells: no two of the same recipe, in the order in which they are to run.
+        folder: their runs go to ``cells`` in it.
+        records: folder for their records.
+        jobs: processes at a time.
+        device: torch device.
+        keep: leave each run's tagger in its folder.
+        watch: called with what happens.
+
+    Returns:
+        What could not be finished.
+
+    Raises:
+        KeyboardInterrupt: after the processes have been ended; the same call goes on.
+    """
+    order = _Order(cells)
+    failures: list[Failure] = []
+    with _workers(_Work(folder, records, device, keep), min(jobs, len(cells))) as workers:
+        for worker in workers:
+            worker.give(order, watch)
+        while busy := [worker for worker in workers if worker.cell]:
+            for connection in wait([worker.connection for worker in busy]):
+                worker = next(worker for worker in busy if worker.connection is connection)
+                event = worker.receive()
+                watch(event)
+                if event.kind == "failed":
+                    failures.append(Failure(event.cell, event.text))
+                if event.kind in {"done", "failed"}:
+                    order.ended(event.cell)
+                    worker.give(order, watch)
+                    for idle in workers:  # what had to wait for a shared source may run now
+                        if not idle.cell:
+                            idle.give(order, watch)
+    return failures
+
+
+class _Order:
+    """Which cell comes next: two that need the same sources trained are not begun together if that can be helped."""
+
+    def __init__(self, cells: Sequence[Cell]) -> None:
+        self.left = list(cells)
+        self.running: list[Cell] = []
+        self.warm: set[Any] = set()
+
+    def next(self) -> Cell | None:
+        if not self.left:
+            return None
+        cold = {_group(cell) for cell in self.running} - self.warm
+        cell = next(
+            (cell for cell in self.left if not cell.recipe.data.sources or _group(cell) not in cold), self.left[0]
+        )
+        self.left.remove(cell)
+        self.running.append(cell)
+        return cell
+
+    def ended(self, cell: Cell) -> None:
+        self.running.remove(cell)
+        self.warm.add(_group(cell))
+
+
+def _group(cell: Cell) -> tuple[Any, ...]:
+    return cell.recipe.data.sources, cell.seed
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What a process needs to know beside the recipe."""
+
+    folder: Path
+    records: Path
+    device: str
+    keep: bool
+
+    def do(self, recipe: Recipe, tell: Callable[[str, float], None]) -> str:
+        """Run a cell and keep its record; its score in words."""
+        place = self.folder / "cells" / recipe.hash
+        run_recipe(recipe, place, device=self.device, watch=tell)
+        record = make_record(read_run(place))
+        write_record(record, self.records, recipe.hash)
+        if not self.keep:
+            shutil.rmtree(place / "bundle", ignore_errors=True)
+        return f"{100 * record.micro().f1:.2f} F1, {record.cpu_seconds:.1f} CPU s"
+
+
+class _Worker:
+    """A process that runs one cell after another; a new one takes its place where it dies."""
+
+    def __init__(self, work: _Work) -> None:
+        self.work = work
+        self.cell: Cell | None = None
+        self._start()
+
+    def _start(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.connection, other = context.Pipe()
+        self.process: BaseProcess = context.Process(target=_serve, args=(other, self.work), daemon=True)
+        with _deaf():
+            self.process.start()
+        other.close()
+
+    def give(self, order: _Order, watch: Watch) -> None:
+        self.cell = order.next()
+        if self.cell:
+            watch(Event("starts", self.cell))
+            with suppress(ConnectionError):  # of a process that has died, which `receive` will see
+                self.connection.send(self.cell.recipe)
+
+    def receive(self) -> Event:
+        assert self.cell
+        try:
+            kind, text, share = self.connection.recv()
+        except (EOFError, ConnectionError):
+            self.process.join()
+            reason = f"its process died with exit code {self.process.exitcode}"
+            self.connection.close()
+            self._start()
+            return Event("failed", self.cell, reason)
+        return Event(kind, self.cell, text, share)
+
+    def end(self) -> None:
+        self.connection.close()
+        self.process.terminate()
+        self.process.join()
+
+
+@contextmanager
+def _workers(work: _Work, number: int) -> Iterator[list[_Worker]]:
+    workers: list[_Worker] = []
+    try:
+        for _ in range(number):
+            workers.append(_Worker(work))
+        yield workers
+    finally:
+        for worker in workers:
+            worker.end()
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """A process started here ignores Ctrl-C from its first moment: its parent ends it."""
+    try:
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    except ValueError:  # not in the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _serve(connection: Connection, work: _Work) -> None:
+    """Run cells until the parent is gone; while one runs, that is noticed at the next word on its progress."""
+    import torch
+
+    torch.set_num_threads(1)
+    warnings.showwarning = lambda message, *_, **__: connection.send(("warns", str(message), 0.0))
+    with connection, suppress(EOFError, ConnectionError):
+        while True:
+            recipe = connection.recv()
+            connection.send(_outcome(recipe, work, _Teller(connection)))
+
+
+def _outcome(recipe: Recipe, work: _Work, tell: Any) -> tuple[str, str, float]:
+    try:
+        return "done", work.do(recipe, tell), 1.0
+    except ConnectionError:
+        raise
+    except TransfuseError as error:
+        return "failed", str(error), 0.0
+    except Exception as error:
+        place = work.folder / "cells" / recipe.hash
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "error.txt").write_text(traceback.format_exc(), encoding="utf-8")
+        line = str(error).partition("\n")[0]
+        return "failed", f"{type(error).__name__}: {line} (see {place / 'error.txt'})", 0.0
+
+
+class _Teller:
+    """Sends progress, twice a second at most."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection, self.said = connection, 0.0
+
+    def __call__(self, text: str, share: float) -> None:
+        now = time.monotonic()
+        if now - self.said >= 0.5:
+            self.said = now
+            self.connection.send(("goes on", text, share))

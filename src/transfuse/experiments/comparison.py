@@ -1,0 +1,406 @@
+"""What is compared: variants of methods over tasks, shares and seeds, as cells, each of which is a recipe.
+
+``[compare]`` tasks, methods, shares, seeds, baseline and choices; ``[data]`` and ``[method]`` what all of them have in
+common; ``[methods.NAME]`` what one has for itself, with ``method``, ``sources``, ``share`` and ``augment`` as in
+`Variant`, and for a fusion ``unites``, names of variants whose methods are its members; ``[sweep]`` one setting through
+several values; ``[published]`` printed numbers. As in recipes, unknown keys are refused with their path and nothing is
+coerced.
+
+A common setting goes to every method that has it: ``[method.training]`` reaches the networks and not CRFsuite. One
+that no compared method has is refused. A method's own settings go before common ones, and these before a preset's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from difflib import get_close_matches
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from transfuse import methods
+from transfuse.data.augmentation import Augment
+from transfuse.data.folding import Fold
+from transfuse.data.task import Data
+from transfuse.experiments.recipe import Recipe, override, read_table
+from transfuse.ranges import check_ranges
+from transfuse.settings import from_table, merge
+from transfuse.text import ConfigError, TransfuseError
+
+__all__ = [
+    "BASELINES",
+    "Cell",
+    "Comparison",
+    "Printed",
+    "Transfer",
+    "Variant",
+    "load_comparison",
+    "make_comparison",
+]
+
+BASELINES = ("target-only", "crfsuite")
+"""In every comparison. They look at no source and get none, so that tasks with the same target share their cells."""
+
+_TABLES = ("compare", "data", "method", "methods", "sweep", "published")
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """A task: to a target from sources, named as in `transfuse.data.task.Data`.
+
+    Attributes:
+        target: what to learn.
+        sources: what to transfer from, in order.
+        labels: a label map of its own; that of ``[data]`` unless given.
+        fold: the part of the target that is held out for testing; its own test split unless given.
+        ceiling: share of the labels that `BASELINES` keep in a table where nobody else has any.
+        published: printed F1 of variants on this task, in percent; their place stands in `Printed`.
+    """
+
+    target: str
+    sources: tuple[str, ...] = ()
+    labels: str = ""
+    fold: Fold | None = None
+    ceiling: float = 1.0
+    published: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_ranges(self, "compare.tasks", ceiling="(0, 1]")
+
+    @property
+    def name(self) -> str:
+        """As ``ncbi-disease from bc5cdr-disease``."""
+        target = f"{self.target}, fold {self.fold.number} of {self.fold.of}" if self.fold else self.target
+        return f"{target} from {' and '.join(self.sources)}" if self.sources else target
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A method with settings, under the name it is shown by.
+
+    Attributes:
+        name: in tables.
+        method: the method's name.
+        settings: all of them.
+        sources: numbers, from 1, of those of a task's sources that it gets; all unless given.
+        share: that it gets in every table, as for a ceiling; the table's unless given.
+        augment: how altered copies of its labelled documents are made; as all others unless given.
+        swept: which setting a sweep varies, as ``la-dtl.label_mmd``, and its value here.
+    """
+
+    name: str
+    method: str
+    settings: methods.Method
+    sources: tuple[int, ...] | None = None
+    share: float | None = None
+    augment: Augment | None = None
+    swept: tuple[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Printed:
+    """Numbers that a paper prints.
+
+    Attributes:
+        place: paper, table, and row or column.
+        f1: by variant, in percent: of the task, or of the mean over tasks where there are several.
+        share: at which share of the target; None where only one is compared.
+        note: wherever the paper is silent, what we chose.
+    """
+
+    place: str
+    f1: dict[str, float] = field(default_factory=dict)
+    share: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a comparison. Cells of different tasks may have the same recipe, and then are one run.
+
+    Attributes:
+        task: what is learned.
+        variant: by what.
+        share: of the table that it stands in; the recipe's own may be another, as a ceiling's is.
+        recipe: of the run.
+    """
+
+    task: Transfer
+    variant: Variant
+    share: float
+    recipe: Recipe
+
+    @property
+    def seed(self) -> int:
+        """Decides every draw."""
+        return self.recipe.seed
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Variants of methods over tasks, shares and seeds.
+
+    Attributes:
+        tasks: at least one.
+        variants: `BASELINES` first.
+        shares: of the target's training documents that keep their labels, ascending. Where none do, `BASELINES` keep
+            all of them: what they then show is the ceiling.
+        baseline: name of the variant that the others are tested against.
+        seeds: in the order in which they are run.
+        data: what all cells have in common; its target, sources and share mean nothing.
+        published: printed numbers, where there are some.
+        choices: further rows, each the best of some variants on dev; see `transfuse.experiments.choices`.
+        table: what it was made of, as TOML holds it.
+    """
+
+    tasks: tuple[Transfer, ...]
+    variants: tuple[Variant, ...]
+    shares: tuple[float, ...]
+    seeds: tuple[int, ...]
+    data: Data
+    published: Printed | None = None
+    baseline: str = BASELINES[0]
+    choices: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    table: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for name, values in (("tasks", [t.name for t in self.tasks]), ("shares", self.shares), ("seeds", self.seeds)):
+            if not values:
+                raise ConfigError(f"compare.{name} is empty: there is nothing to compare")
+            if doubled := [value for value in values if list(values).count(value) > 1]:
+                raise ConfigError(f"compare.{name} names {doubled[0]} twice")
+        check_ranges(self, "compare", shares="[0, 1]", seeds="[0, inf)")
+        names = [variant.name for variant in self.variants]
+        if self.baseline not in names:
+            raise ConfigError(f"compare.baseline: {self.baseline} is not compared{_hint(self.baseline, names)}")
+        for task, variant in product(self.tasks, self.variants):
+            if any(not 1 <= number <= len(task.sources) for number in variant.sources or ()):
+                have = f"{task.name} has {len(task.sources)}"
+                raise ConfigError(f"methods.{variant.name}.sources are numbers of a task's sources, from 1: {have}")
+        self._check_choices(names)
+        self._check_published()
+
+    def _check_choices(self, names: Sequence[str]) -> None:
+        for name, among in self.choices.items():
+            if name in names:
+                raise ConfigError(f"compare.choices.{name}: a variant has this name: give the choice another")
+            if strangers := [each for each in among if each not in names]:
+                raise ConfigError(f"compare.choices.{name}: {strangers[0]} is not compared{_hint(strangers[0], names)}")
+            if len(set(among)) < 2:
+                raise ConfigError(f"compare.choices.{name}: name at least two variants to choose among")
+
+    def _check_published(self) -> None:
+        names = [*(variant.name for variant in self.variants), *self.choices]
+        tables = [task.published for task in self.tasks] + ([self.published.f1] if self.published else [])
+        for name in (name for table in tables for name in table):
+            if name not in names:
+                raise ConfigError(f"published: {name} is not compared{_hint(name, names)}")
+        if any(tables) and self.published is None:
+            raise ConfigError("published.place is missing: where are the tasks' published numbers printed?")
+        if self.published and self.published.share not in (
+            self.shares if len(self.shares) > 1 else (None, *self.shares)
+        ):
+            raise ConfigError("published.share names the share, one of compare.shares, that the numbers are for")
+
+    @property
+    def title(self) -> str:
+        """What is compared, in a line."""
+        tasks = self.tasks[0].name if len(self.tasks) == 1 else f"{len(self.tasks)} tasks"
+        return f"{len(self.variants)} methods on {tasks}"
+
+    def published_f1(self, task: str | None, variant: str, share: float) -> float | None:
+        """The printed F1 as a fraction: of a task by its name, or of the mean over tasks.
+
+        A number without a task is the only task's where there is one.
+        """
+        if self.published is None or self.published.share not in (None, share):
+            return None
+        found = next((t.published.get(variant) for t in self.tasks if t.name == task), None)
+        if found is None and (task is None or len(self.tasks) == 1):
+            found = self.published.f1.get(variant)
+        return None if found is None else found / 100
+
+    def cells(self) -> Iterator[Cell]:
+        """All cells by seed, task, share and variant: the first seed fills the table, shared sources come together."""
+        for seed in self.seeds:
+            for task in self.tasks:
+                for share in self.shares:
+                    for variant in self.variants:
+                        yield self.cell(task, variant, share=share, seed=seed)
+
+    def cell(self, task: Transfer, variant: Variant, *, share: float, seed: int) -> Cell:
+        """One of them."""
+        own = share if variant.share is None else variant.share
+        labels = task.labels or self.data.labels
+        augment = variant.augment or self.data.augment
+        data = replace(self.data, target=task.target, labels=labels, fold=task.fold, augment=augment)
+        if variant.method in BASELINES:
+            data = replace(data, share=own or task.ceiling, limit=0, disjoint=False)
+        else:
+            numbers = variant.sources or range(1, len(task.sources) + 1)
+            data = replace(data, share=own, sources=tuple(task.sources[number - 1] for number in numbers))
+        return Cell(task, variant, share, Recipe(data, variant.method, variant.settings, seed))
+
+
+def load_comparison(path: Path, *, changes: Iterable[str] = ()) -> Comparison:
+    """Read a TOML file, with changes as `transfuse.experiments.recipe.override` takes them.
+
+    Raises:
+        DataError: no such file, or no TOML; with its line.
+        ConfigError: an unknown key or a wrong value; with its path.
+    """
+    return make_comparison(override(read_table(path), changes))
+
+
+def make_comparison(table: Mapping[str, Any]) -> Comparison:
+    """Validate a table and build what it says.
+
+    Raises:
+        ConfigError: an unknown key or a wrong value; with its path.
+    """
+    if "compare" not in table:
+        raise ConfigError("there is no [compare] in it: the recipe of a single run goes to `transfuse run`")
+    _refuse(table, _TABLES)
+    plan = from_table(_Plan, _without(table["compare"], "tasks"), "compare")
+    tasks = table["compare"].get("tasks", [])
+    if not isinstance(tasks, Sequence) or isinstance(tasks, str):
+        raise ConfigError(f"compare.tasks is a list of tables, not {tasks!r}")
+    common = table.get("data", {})
+    for key in ("target", "sources", "share", "fold"):
+        if key in common:
+            raise ConfigError(f"data.{key}: a comparison names it in compare.{'shares' if key == 'share' else 'tasks'}")
+    published = table.get("published")
+    return Comparison(
+        tuple(from_table(Transfer, task, f"compare.tasks[{i}]") for i, task in enumerate(tasks)),
+        _variants(plan.methods, table),
+        tuple(sorted(plan.shares)),
+        plan.seeds,
+        from_table(Data, {"target": "", **common}, "data"),
+        None if published is None else from_table(Printed, published, "published"),
+        plan.baseline,
+        plan.choices,
+        dict(table),
+    )
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """``[compare]`` without its tasks."""
+
+    methods: tuple[str, ...] = ()
+    shares: tuple[float, ...] = (1.0,)
+    seeds: tuple[int, ...] = (0,)
+    baseline: str = BASELINES[0]
+    choices: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """What ``[methods.NAME]`` says beside the method's settings."""
+
+    method: str
+    sources: tuple[int, ...] | None = None
+    share: float | None = None
+    augment: Augment | None = None
+    unites: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_ranges(self, share="[0, 1]")
+
+
+def _variants(names: Sequence[str], table: Mapping[str, Any]) -> tuple[Variant, ...]:
+    common, own, sweeps = (_table(table, key) for key in ("method", "methods", "sweep"))
+    if "name" in common:
+        raise ConfigError("method.name: a comparison names its methods in compare.methods")
+    asked = {name: _settings(name, own) for name in dict.fromkeys((*BASELINES, *names, *own))}
+    for name in BASELINES:
+        if asked[name][0] != _Place(name):
+            raise ConfigError(
+                f"methods.{name}: this name belongs to the method {name} as it is: give the variant another"
+            )
+    made: list[Variant] = []
+    for name, (place, settings) in asked.items():
+        made.append(_variant(name, place, common, {**settings, **_members(name, place, made)}))
+    for path, values in sweeps.items():
+        made += _swept(path, values, common, asked)
+    for key in common:
+        if not any(key in {f.name for f in fields(methods.get(variant.method))} for variant in made):  # type: ignore[arg-type]
+            raise ConfigError(f"unknown key method.{key}: no method of the comparison has it")
+    return tuple(made)
+
+
+def _settings(name: str, own: Mapping[str, Any]) -> tuple[_Place, dict[str, Any]]:
+    """The method of a variant, what it is given, and its own settings."""
+    if "." in name:
+        raise ConfigError(f"methods.{name}: a name has no dot in it")
+    settings = dict(_table(own, name, "methods."))
+    place = {f.name: settings.pop(f.name) for f in fields(_Place) if f.name in settings}
+    return from_table(_Place, {"method": name, **place}, f"methods.{name}"), settings
+
+
+def _members(name: str, place: _Place, made: Sequence[Variant]) -> dict[str, Any]:
+    """The setting of a fusion that unites variants."""
+    known = {each.name: each for each in made}
+    for other in place.unites:
+        if other not in known:
+            raise ConfigError(f"methods.{name}.unites: {other} is not compared before it{_hint(other, list(known))}")
+        if (known[other].sources, known[other].share, known[other].augment) != (None, None, None):
+            raise ConfigError(f"methods.{name}.unites: {other} has sources, a share or altered copies of its own")
+    found = [methods.to_table(known[other].method, known[other].settings) for other in place.unites]
+    return {"members": found} if found else {}
+
+
+def _variant(
+    name: str,
+    place: _Place,
+    common: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    swept: tuple[str, Any] | None = None,
+) -> Variant:
+    known = {f.name for f in fields(methods.get(place.method))}  # type: ignore[arg-type]
+    shared = {key: value for key, value in common.items() if key in known}
+    try:
+        _, made = methods.make({"name": place.method, **merge(shared, settings)})
+    except TransfuseError as error:
+        raise ConfigError(f"methods.{name}: {error}") from error
+    return Variant(name, place.method, made, place.sources, place.share, place.augment, swept)
+
+
+def _swept(
+    path: str, values: Any, common: Mapping[str, Any], asked: Mapping[str, tuple[_Place, dict[str, Any]]]
+) -> Iterator[Variant]:
+    """A variant for each value of a sweep."""
+    name, _, setting = path.partition(".")
+    if not setting or not isinstance(values, Sequence) or isinstance(values, str) or not values:
+        raise ConfigError(f'sweep."{path}": write it as "METHOD.SETTING" = [VALUE, ...]')
+    place, settings = asked.get(name, (_Place(name), {}))
+    for value in values:
+        changed: Any = value
+        for part in reversed(setting.split(".")):
+            changed = {part: changed}
+        shown = value if isinstance(value, str) else json.dumps(value)
+        yield _variant(f"{name} {setting}={shown}", place, common, merge(settings, changed), (path, value))
+
+
+def _table(table: Mapping[str, Any], key: str, path: str = "") -> Mapping[str, Any]:
+    found = table.get(key, {})
+    if not isinstance(found, Mapping):
+        raise ConfigError(f"{path}{key} is a table, not {found!r}")
+    return found
+
+
+def _without(table: Any, key: str) -> Any:
+    return {name: value for name, value in table.items() if name != key} if isinstance(table, Mapping) else table
+
+
+def _refuse(table: Mapping[str, Any], known: Sequence[str]) -> None:
+    for key in table:
+        if key not in known:
+            raise ConfigError(f"unknown key {key}{_hint(key, known)}")
+
+
+def _hint(name: str, known: Sequence[str]) -> str:
+    close = get_close_matches(name, known, 1)
+    return f"; did you mean {close[0]}?" if close else f"; there are: {', '.join(known)}"

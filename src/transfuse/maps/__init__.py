@@ -1,0 +1,1 @@
+"""Transfer on features: maps between words of two domains, arrays in and arrays out."""

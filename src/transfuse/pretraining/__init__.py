@@ -1,0 +1,1 @@
+"""Encoders that go on learning from raw text."""

@@ -1,0 +1,1 @@
+"""What is shown: records of runs to tables, figures and reports."""

@@ -1,0 +1,1 @@
+"""Scores, what stands behind them, and how sure they are."""

@@ -1,0 +1,1 @@
+"""What methods share: training on one corpus, on sources, and on both together."""
