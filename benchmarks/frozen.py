@@ -16,7 +16,8 @@ import torch
 from transfuse.methods.target_only import TargetOnly
 from transfuse.run import Run
 from transfuse.synthetic import department
-from transfuse.taggers.architecture import Architecture, TransformerEncoder
+from transfuse.taggers.architecture import Architecture
+from transfuse.taggers.transformer import TransformerEncoder
 from transfuse.taggers.vectors import Vectors
 from transfuse.text import Corpus, Task
 from transfuse.train import Training

@@ -22,9 +22,10 @@ from transfuse.encoders.known import find
 from transfuse.lighter import to_int8
 from transfuse.run import Run
 from transfuse.scoring.score import score
-from transfuse.taggers.architecture import Architecture, TransformerEncoder
+from transfuse.taggers.architecture import Architecture
 from transfuse.taggers.encoding import Supervised, new_encoding
 from transfuse.taggers.neural import Sentence, batches
+from transfuse.taggers.transformer import TransformerEncoder
 from transfuse.taggers.vectors import Vectors
 from transfuse.text import Corpus, Document, Tagger, Task
 from transfuse.train import Training

@@ -27,7 +27,8 @@ from transfuse.scoring.analysis import (
     set_analysis,
     token_table,
 )
-from transfuse.scoring.score import Counts, mean_rates, score
+from transfuse.scoring.counts import Counts, mean_rates
+from transfuse.scoring.score import score
 from transfuse.tags import encode
 from transfuse.text import ConfigError, DataError, Document, Entity
 from transfuse.words import align, flatten, words

@@ -19,8 +19,9 @@ from transfuse.cli import main
 from transfuse.experiments import cells as running
 from transfuse.experiments.cells import cell_entries, find_records, pending_cells, run_cells
 from transfuse.experiments.choices import with_choices
-from transfuse.experiments.comparison import BASELINES, load_comparison, make_comparison
+from transfuse.experiments.comparison import load_comparison, make_comparison
 from transfuse.experiments.recipe import make_recipe
+from transfuse.experiments.variants import BASELINES
 from transfuse.reporting.figures import of_sweeps
 from transfuse.reporting.grids import main_grid, verdicts
 from transfuse.reporting.records import Exposure, Forgetting, Record, make_record, read_records, write_record
@@ -28,7 +29,8 @@ from transfuse.reporting.report import report_json
 from transfuse.reporting.results import Finished, read_run
 from transfuse.reporting.summary import summarise
 from transfuse.reporting.tables import Entry
-from transfuse.scoring.score import Counts, score
+from transfuse.scoring.counts import Counts
+from transfuse.scoring.score import score
 from transfuse.scoring.significance import holm
 from transfuse.text import ConfigError, DataError
 

@@ -19,10 +19,12 @@ from transfuse.methods.target_only import TargetOnly
 from transfuse.run import Run
 from transfuse.scoring.score import score
 from transfuse.synthetic import department
-from transfuse.taggers.architecture import Architecture, BiLSTMEncoder, TransformerEncoder
+from transfuse.taggers.architecture import Architecture
+from transfuse.taggers.bilstm import BiLSTMEncoder
 from transfuse.taggers.encoding import Supervised, new_encoding
 from transfuse.taggers.layers import layer_of
 from transfuse.taggers.neural import NeuralTagger
+from transfuse.taggers.transformer import TransformerEncoder
 from transfuse.taggers.vectors import Vectors
 from transfuse.taggers.vocabulary import FormTable, Vocabulary
 from transfuse.text import BundleError, ConfigError, Corpus, Document, Entity, Task

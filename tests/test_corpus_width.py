@@ -17,9 +17,11 @@ from transfuse.context import Context
 from transfuse.experiments.recipe import make_recipe
 from transfuse.run import Run
 from transfuse.scoring.score import score
-from transfuse.taggers.architecture import Architecture, BiLSTMEncoder, TransformerEncoder
+from transfuse.taggers.architecture import Architecture
+from transfuse.taggers.bilstm import BiLSTMEncoder
 from transfuse.taggers.encoding import Supervised
 from transfuse.taggers.neural import NeuralTagger
+from transfuse.taggers.transformer import TransformerEncoder
 from transfuse.taggers.vectors import Vectors
 from transfuse.text import BundleError, ConfigError, Corpus, Document, Entity, Task
 from transfuse.train import Training

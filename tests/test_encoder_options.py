@@ -27,10 +27,12 @@ from transfuse.methods.target_only import TargetOnly
 from transfuse.nn.kept import KeptStates
 from transfuse.nn.transformer import Transformer
 from transfuse.run import Run
-from transfuse.taggers.architecture import Architecture, BiLSTMEncoder, Lora, TransformerEncoder
+from transfuse.taggers.architecture import Architecture
+from transfuse.taggers.bilstm import BiLSTMEncoder
 from transfuse.taggers.encoding import Supervised, new_encoding
 from transfuse.taggers.layers import layer_of
 from transfuse.taggers.neural import NeuralTagger
+from transfuse.taggers.transformer import Lora, TransformerEncoder
 from transfuse.taggers.vectors import Vectors
 from transfuse.text import ConfigError, DataError
 from transfuse.train import Training, fit

@@ -30,10 +30,12 @@ from transfuse.maps.mapped import train_mapped
 from transfuse.maps.token_features import HandMade
 from transfuse.nn.transformer import Transformer
 from transfuse.synthetic import department
-from transfuse.taggers.architecture import Architecture, BiLSTMEncoder, TagSet, TransformerEncoder
+from transfuse.taggers.architecture import Architecture, TagSet
+from transfuse.taggers.bilstm import BiLSTMEncoder
 from transfuse.taggers.linear import LinearCRF, LinearModel, LinearTagger, features, read_tokens
 from transfuse.taggers.neural import NeuralTagger
 from transfuse.taggers.reading import Reader, pieces
+from transfuse.taggers.transformer import TransformerEncoder
 from transfuse.taggers.vocabulary import Vocabulary
 from transfuse.text import ConfigError, Document, Entity, LabelError, SpanError, Tagger
 

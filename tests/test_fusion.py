@@ -46,7 +46,8 @@ from transfuse.nn.crf import CRF
 from transfuse.run import Run
 from transfuse.scoring.score import score
 from transfuse.synthetic import department
-from transfuse.taggers.architecture import Architecture, BiLSTMEncoder, TagSet
+from transfuse.taggers.architecture import Architecture, TagSet
+from transfuse.taggers.bilstm import BiLSTMEncoder
 from transfuse.taggers.linear import LinearCRF, train_linear
 from transfuse.taggers.neural import NeuralTagger
 from transfuse.taggers.reading import Reading, Window

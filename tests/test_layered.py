@@ -36,10 +36,12 @@ from transfuse.nn.head import CRFHead
 from transfuse.run import Run
 from transfuse.scoring.analysis import set_analysis
 from transfuse.synthetic import department
-from transfuse.taggers.architecture import Architecture, BiLSTMEncoder, TransformerEncoder
+from transfuse.taggers.architecture import Architecture
+from transfuse.taggers.bilstm import BiLSTMEncoder
 from transfuse.taggers.encoding import new_encoding
 from transfuse.taggers.layers import layer_of, slices
 from transfuse.taggers.neural import NeuralTagger, Sentence
+from transfuse.taggers.transformer import TransformerEncoder
 from transfuse.taggers.vectors import Vectors
 from transfuse.text import ConfigError, Corpus, Task
 from transfuse.train import Training, fit, last_epochs

@@ -17,7 +17,8 @@ from transfuse.maps.adaptation import Components
 from transfuse.methods.muct import Muct
 from transfuse.run import Run
 from transfuse.scoring.score import score
-from transfuse.taggers.architecture import Architecture, BiLSTMEncoder
+from transfuse.taggers.architecture import Architecture
+from transfuse.taggers.bilstm import BiLSTMEncoder
 from transfuse.taggers.encoding import Supervised
 from transfuse.taggers.linear import LinearCRF
 from transfuse.taggers.neural import NeuralTagger

@@ -25,7 +25,8 @@ from transfuse.nn.domain import DomainHead, Gate
 from transfuse.nn.head import MLPHead
 from transfuse.run import Run
 from transfuse.synthetic import department
-from transfuse.taggers.architecture import Architecture, BiLSTMEncoder, TagSet
+from transfuse.taggers.architecture import Architecture, TagSet
+from transfuse.taggers.bilstm import BiLSTMEncoder
 from transfuse.taggers.reading import Reader
 from transfuse.taggers.vectors import Vectors
 from transfuse.taggers.vocabulary import Vocabulary

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from by_heart import by_heart
 from transfuse.run import Run
 from transfuse.synthetic import department
-from transfuse.taggers.architecture import Architecture, BiLSTMEncoder, TagSet
+from transfuse.taggers.architecture import Architecture, TagSet
+from transfuse.taggers.bilstm import BiLSTMEncoder
 from transfuse.taggers.encoding import Supervised, new_encoding
 from transfuse.taggers.neural import NeuralTagger, Sentence, batches, collate, read_sentences
 from transfuse.taggers.vectors import Vectors

@@ -30,7 +30,8 @@ from transfuse.maps.token_features import (
 )
 from transfuse.run import Run
 from transfuse.scoring.score import score
-from transfuse.taggers.architecture import Architecture, BiLSTMEncoder
+from transfuse.taggers.architecture import Architecture
+from transfuse.taggers.bilstm import BiLSTMEncoder
 from transfuse.taggers.linear import LinearCRF, Tokens, features, read_tokens, train_linear
 from transfuse.taggers.vectors import Vectors
 from transfuse.text import BundleError, ConfigError, Corpus, DataError, Document, Entity, Task

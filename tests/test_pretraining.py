@@ -38,7 +38,7 @@ from transfuse.pretraining.masking import MaskedModel, Masking, PieceBatch, mask
 from transfuse.pretraining.passages import Drawn, Passages, SplitText, cut_passages, join, plan
 from transfuse.pretraining.pretrain import Pretraining, pretrain
 from transfuse.run import Run
-from transfuse.taggers.architecture import TransformerEncoder
+from transfuse.taggers.transformer import TransformerEncoder
 from transfuse.taggers.vectors import WordVectors
 from transfuse.taggers.vocabulary import normalise
 from transfuse.text import ConfigError, Corpus, DataError, Document

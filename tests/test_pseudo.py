@@ -13,7 +13,8 @@ from transfuse import tags as tagging
 from transfuse.methods.self_training import SelfTraining
 from transfuse.run import Run
 from transfuse.synthetic import department
-from transfuse.taggers.architecture import Architecture, BiLSTMEncoder
+from transfuse.taggers.architecture import Architecture
+from transfuse.taggers.bilstm import BiLSTMEncoder
 from transfuse.taggers.encoding import Encoding, Supervised, new_encoding
 from transfuse.taggers.vectors import Vectors
 from transfuse.text import Document, Task

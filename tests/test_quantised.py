@@ -129,7 +129,7 @@ def test_it_comes_from_a_package_and_reads_words(tmp_path: Path, monkeypatch: py
         "four",
         known.Known("x/y", "four bits", Quantised(("four",), "four/small.bin", sha256)),
     )
-    from transfuse.taggers.architecture import TransformerEncoder
+    from transfuse.taggers.transformer import TransformerEncoder
 
     settings = TransformerEncoder(name="four")
     encoder, pieces, _ = settings.load()

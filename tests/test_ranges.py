@@ -5,7 +5,8 @@ import pytest
 
 from transfuse import TransfuseError
 from transfuse.ranges import check_ranges
-from transfuse.taggers.architecture import BiLSTMEncoder, TransformerEncoder
+from transfuse.taggers.bilstm import BiLSTMEncoder
+from transfuse.taggers.transformer import TransformerEncoder
 from transfuse.taggers.vectors import Vectors
 from transfuse.train import Training
 

@@ -29,7 +29,8 @@ from transfuse.reporting.results import find_runs, read_run
 from transfuse.reporting.summary import entries_of, summarise
 from transfuse.scoring.analysis import TokenTable, token_table
 from transfuse.synthetic import department
-from transfuse.taggers.architecture import Architecture, BiLSTMEncoder, TagSet
+from transfuse.taggers.architecture import Architecture, TagSet
+from transfuse.taggers.bilstm import BiLSTMEncoder
 from transfuse.taggers.linear import LinearCRF, LinearTagger, train_linear
 from transfuse.taggers.neural import NeuralTagger
 from transfuse.taggers.reading import Reader

@@ -22,8 +22,9 @@ from seqeval.metrics import sequence_labeling, v1
 from seqeval.scheme import IOB2
 
 from transfuse.scoring import score as module
+from transfuse.scoring.counts import Counts, mean_rates
 from transfuse.scoring.matching import maximum_matching
-from transfuse.scoring.score import KINDS, Counts, Scores, mean_rates, pair, score, score_tags
+from transfuse.scoring.score import KINDS, Scores, pair, score, score_tags
 from transfuse.tags import encode
 from transfuse.text import ConfigError, DataError, Document, Entity
 

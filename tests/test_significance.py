@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kstest
 
-from transfuse.scoring.score import Scores, mean_rates, score
+from transfuse.scoring.counts import mean_rates
+from transfuse.scoring.score import Scores, score
 from transfuse.scoring.significance import Difference, Interval, compare, holm, interval
 from transfuse.text import ConfigError, DataError, Document, Entity
 

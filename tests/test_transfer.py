@@ -27,7 +27,8 @@ from transfuse.nn.head import CRFHead
 from transfuse.nn.padding import inside
 from transfuse.run import Run
 from transfuse.synthetic import department
-from transfuse.taggers.architecture import Architecture, BiLSTMEncoder, TagSet
+from transfuse.taggers.architecture import Architecture, TagSet
+from transfuse.taggers.bilstm import BiLSTMEncoder
 from transfuse.taggers.vectors import Vectors
 from transfuse.taggers.vocabulary import normalise
 from transfuse.text import ConfigError, Corpus, DataError, Document, Task

@@ -50,9 +50,9 @@ from transfuse.methods.retrain import Retrain
 from transfuse.nn.transformer import cut
 from transfuse.run import Run
 from transfuse.settings import merge
-from transfuse.taggers.architecture import TransformerEncoder
 from transfuse.taggers.encoding import Supervised, new_encoding
 from transfuse.taggers.neural import NeuralTagger, read_sentences
+from transfuse.taggers.transformer import TransformerEncoder
 from transfuse.taggers.vectors import Vectors
 from transfuse.text import BundleError, ConfigError, Corpus, DataError, Document
 from transfuse.train import Training

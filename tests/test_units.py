@@ -28,10 +28,12 @@ from transfuse.lighter import to_int8
 from transfuse.nn.head import CRFHead
 from transfuse.nn.pieced import PieceHead
 from transfuse.run import Run
-from transfuse.taggers.architecture import Architecture, BiLSTMEncoder, TagSet, TransformerEncoder
+from transfuse.taggers.architecture import Architecture, TagSet
+from transfuse.taggers.bilstm import BiLSTMEncoder
 from transfuse.taggers.encoding import Supervised, new_encoding
 from transfuse.taggers.neural import NeuralTagger, read_sentences
 from transfuse.taggers.reading import Piece, Reader, Reading, Window
+from transfuse.taggers.transformer import TransformerEncoder
 from transfuse.taggers.vectors import Vectors
 from transfuse.tags import PREFIXES, decode, encode, legal, over_pieces, tag_names
 from transfuse.text import ConfigError, Corpus, Document

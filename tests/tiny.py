@@ -16,9 +16,10 @@ from transfuse.encoders.pieces import PieceTable
 from transfuse.methods.target_only import TargetOnly
 from transfuse.nn.transformer import Transformer
 from transfuse.synthetic import department
-from transfuse.taggers.architecture import Architecture, TransformerEncoder
+from transfuse.taggers.architecture import Architecture
 from transfuse.taggers.layers import layer_of
 from transfuse.taggers.neural import Sentence, collate
+from transfuse.taggers.transformer import TransformerEncoder
 from transfuse.taggers.vectors import Vectors
 from transfuse.text import Document, Task
 from transfuse.train import Training

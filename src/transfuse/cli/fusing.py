@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from transfuse.ensembles.calibrated import Check
     from transfuse.ensembles.fusion import Outcome
     from transfuse.ensembles.parts import Part
-    from transfuse.scoring.score import Counts
+    from transfuse.scoring.counts import Counts
     from transfuse.text import Document
 
 __all__ = ["calibrate", "fuse", "register"]

@@ -19,7 +19,10 @@ from transfuse.nn.transformer import Marks
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-__all__ = ["PieceTable", "Pieces"]
+__all__ = ["MOST", "PieceTable", "Pieces"]
+
+MOST = 32
+"""Pieces of a word that a transformer reads, at most."""
 
 _HEAD, _TAIL = 200, 56
 """Of longer words the first and the last characters are read."""

@@ -31,7 +31,7 @@ from transfuse.ensembles.evidence import Evidence, Mask, gather
 from transfuse.ensembles.opinions import voice
 from transfuse.ensembles.parts import Part, load_part, save_part
 from transfuse.ensembles.thresholds import Demand, choose_threshold, prevailing
-from transfuse.scoring.score import Counts
+from transfuse.scoring.counts import Counts
 from transfuse.taggers.reading import chunks
 from transfuse.text import BundleError, ConfigError, Document, Entity
 

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from transfuse.ensembles.opinions import Opinion, Voice, WordTags
 from transfuse.ensembles.thresholds import overlapping
-from transfuse.scoring.score import Counts, countable
+from transfuse.scoring.counts import Counts
+from transfuse.scoring.score import countable
 from transfuse.taggers.architecture import TagSet
 from transfuse.tags import Scheme
 from transfuse.text import Document, Entity

@@ -22,7 +22,7 @@ from transfuse.ensembles.opinions import voice
 from transfuse.ensembles.parts import Part, load_part, save_part
 from transfuse.ensembles.rules import RULES, Rule, Single, fit_rule, load_rule, save_rule
 from transfuse.gazetteer import Gazetteer
-from transfuse.scoring.score import Counts
+from transfuse.scoring.counts import Counts
 from transfuse.taggers.reading import chunks
 from transfuse.text import BundleError, ConfigError, Document, Entity
 

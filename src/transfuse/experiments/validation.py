@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from transfuse.data.folding import Fold
-from transfuse.experiments.comparison import Cell, Transfer, Variant
+from transfuse.experiments.comparison import Cell, Transfer
 from transfuse.experiments.recipe import Recipe
+from transfuse.experiments.variants import Variant
 from transfuse.reporting.records import Record
-from transfuse.scoring.score import Counts
+from transfuse.scoring.counts import Counts
 from transfuse.text import ConfigError
 
 __all__ = ["CrossValidation", "cross_validation", "fold_cells"]

@@ -21,7 +21,7 @@ from transfuse.taggers.linear import SCHEME, Tokens, features
 from transfuse.text import BundleError, ConfigError
 
 if TYPE_CHECKING:
-    from transfuse.taggers.architecture import AnyTable
+    from transfuse.taggers.mixed import AnyTable
     from transfuse.taggers.neural import NeuralTagger
 
 __all__ = [

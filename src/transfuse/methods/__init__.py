@@ -69,10 +69,8 @@ def make(table: Mapping[str, Any], path: str = "method") -> tuple[str, Method]:
 
 
 def to_table(name: str, method: Method) -> dict[str, Any]:
-    """What `make` makes it of, with every setting, also of methods that it holds; what is None is left out."""
+    """What `make` makes it of, with every setting; what is None is left out."""
     table: dict[str, Any] = without_none({"name": name, **asdict(method)})  # type: ignore[call-overload]
-    if "members" in table:
-        table["members"] = [to_table(*make(member)) for member in table["members"]]
     return table
 
 

@@ -24,7 +24,7 @@ class Fusion:
 
     Attributes:
         members: methods that are united, two at least, each a table with its ``name``, a ``preset`` or none, and
-            settings, as ``[method]`` in a recipe.
+            settings, as ``[method]`` in a recipe; kept with every setting.
         rule: how what they say becomes one answer; see `transfuse.ensembles.fusion.fuse`. ``auto`` keeps the best
             member where none helps on dev.
     """
@@ -33,8 +33,8 @@ class Fusion:
     rule: str = AUTO
 
     def __post_init__(self) -> None:
-        for number, member in enumerate(self.members):
-            methods.make(member, f"method.members[{number}]")
+        made = [methods.make(member, f"method.members[{number}]") for number, member in enumerate(self.members)]
+        object.__setattr__(self, "members", tuple(methods.to_table(*each) for each in made))
         if len(self.members) < 2:
             raise ConfigError("method.members: a fusion takes two or more")
         if self.rule not in {AUTO, *RULES}:

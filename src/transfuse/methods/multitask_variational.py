@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from transfuse.ranges import check_ranges
 from transfuse.run import Run
-from transfuse.taggers.architecture import BiLSTMEncoder
+from transfuse.taggers.bilstm import BiLSTMEncoder
 from transfuse.text import ConfigError, Tagger, Task
 from transfuse.transfer.together import Paired, fit_together, start
 

@@ -12,8 +12,10 @@ from torch import Tensor, nn
 from transfuse.encoders.known import depth as depth_of
 from transfuse.ranges import check_ranges
 from transfuse.run import Run
-from transfuse.taggers.architecture import Architecture, BiLSTMEncoder, TransformerEncoder
+from transfuse.taggers.architecture import Architecture
+from transfuse.taggers.bilstm import BiLSTMEncoder
 from transfuse.taggers.layers import LAYERS, layer_of, within
+from transfuse.taggers.transformer import TransformerEncoder
 from transfuse.taggers.vectors import Vectors
 from transfuse.text import ConfigError, Tagger, Task
 from transfuse.train import Training

@@ -13,12 +13,12 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from transfuse.nn.encoder import Batch, Dropout
+from transfuse.nn.encoder import Batch, Dropout, Encoder
 from transfuse.nn.forms import PieceForms
 from transfuse.nn.kept import KeptStates
 from transfuse.nn.padding import inside
 
-__all__ = ["Marks", "Transformer", "cut"]
+__all__ = ["AnyEncoder", "Marks", "Transformer", "cut"]
 
 
 @dataclass(frozen=True)
@@ -220,6 +220,9 @@ class Transformer(nn.Module):
         between = (place > heads[..., None]) & (place < tails[..., None])
         last = states.gather(1, tails[..., None].expand(-1, -1, hidden)) * (more > 0)
         return torch.cat([first, between.to(states.dtype) @ states, last, more.to(first.dtype)], -1)
+
+
+AnyEncoder = Encoder | Transformer
 
 
 def _key(forms: PieceForms) -> bytes:

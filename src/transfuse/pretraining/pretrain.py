@@ -32,7 +32,7 @@ from transfuse.pretraining.passages import Drawn, Passages, SplitText, plan
 from transfuse.ranges import check_ranges
 from transfuse.run import Run, environment
 from transfuse.settings import without_none
-from transfuse.taggers.architecture import TransformerEncoder
+from transfuse.taggers.transformer import TransformerEncoder
 from transfuse.taggers.vectors import WordVectors, read_vectors
 from transfuse.text import ConfigError, Document
 from transfuse.train import Training, fit

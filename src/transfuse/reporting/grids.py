@@ -10,7 +10,7 @@ import tomli_w
 from transfuse.reporting.records import Record
 from transfuse.reporting.summary import ALPHA, FEWEST_DOCUMENTS
 from transfuse.reporting.tables import Average, Row, Summary, Table
-from transfuse.scoring.score import Rates
+from transfuse.scoring.counts import Rates
 
 __all__ = [
     "FEW",

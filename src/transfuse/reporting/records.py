@@ -23,7 +23,8 @@ from transfuse.files import write_beside
 from transfuse.reporting.results import Finished
 from transfuse.reporting.rounds import Round, read_rounds
 from transfuse.scoring.analysis import error_counts, errors, seen_unseen, token_table
-from transfuse.scoring.score import Counts, Scores, score
+from transfuse.scoring.counts import Counts
+from transfuse.scoring.score import Scores, score
 from transfuse.text import Corpus, DataError
 
 __all__ = ["KEPT", "Exposure", "Forgetting", "Record", "make_record", "read_records", "write_record"]

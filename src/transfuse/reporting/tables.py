@@ -13,7 +13,7 @@ from typing import Any
 from transfuse.reporting.records import Record
 from transfuse.reporting.rounds import Round, mean_rounds
 from transfuse.scoring.analysis import SetAnalysis, TokenTable, error_reduction
-from transfuse.scoring.score import Counts, Rates, mean_rates
+from transfuse.scoring.counts import Counts, Rates, mean_rates
 from transfuse.scoring.significance import Difference, Interval
 
 __all__ = ["Average", "Entry", "Row", "Summary", "Table", "Verdict"]

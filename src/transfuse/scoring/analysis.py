@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from transfuse.scoring.counts import Counts, Rates, mean_rates
 from transfuse.scoring.matching import Words
-from transfuse.scoring.score import Counts, Rates, countable, mean_rates, pair
+from transfuse.scoring.score import countable, pair
 from transfuse.text import DataError, Document, Entity
 
 __all__ = [

@@ -10,11 +10,14 @@ import torch
 from transfuse.encoders.pieces import Pieces
 from transfuse.nn.encoder import Batch, Encoder
 from transfuse.nn.head import Head
+from transfuse.nn.transformer import AnyEncoder
 from transfuse.run import Run
-from transfuse.taggers.architecture import AnyEncoder, AnyTable, Architecture, BiLSTMEncoder, TagSet, TransformerEncoder
+from transfuse.taggers.architecture import Architecture, TagSet
+from transfuse.taggers.bilstm import BiLSTMEncoder
 from transfuse.taggers.layers import layer_of, slices, within
-from transfuse.taggers.mixed import MixedVocabulary
+from transfuse.taggers.mixed import AnyTable, MixedVocabulary
 from transfuse.taggers.neural import NeuralTagger, Sentence, collate
+from transfuse.taggers.transformer import TransformerEncoder
 from transfuse.taggers.vectors import Vectors, get_vectors
 from transfuse.taggers.vocabulary import Vocabulary
 from transfuse.text import ConfigError, Corpus, Task

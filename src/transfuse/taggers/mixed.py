@@ -13,7 +13,7 @@ from transfuse.encoders.pieces import Pieces, PieceTable
 from transfuse.nn.forms import MixedForms
 from transfuse.taggers.vocabulary import FormTable, Vocabulary
 
-__all__ = ["MixedTable", "MixedVocabulary"]
+__all__ = ["AnyTable", "AnyVocabulary", "MixedTable", "MixedVocabulary"]
 
 
 @dataclass(frozen=True)
@@ -85,3 +85,7 @@ class MixedTable:
 
 def _form(word: str) -> Form:
     return word if isinstance(word, Form) else Form(word)
+
+
+AnyVocabulary = Vocabulary | Pieces | MixedVocabulary
+AnyTable = FormTable | PieceTable | MixedTable

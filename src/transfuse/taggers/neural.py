@@ -18,7 +18,9 @@ from transfuse.losses import Losses
 from transfuse.nn.encoder import Batch
 from transfuse.nn.head import Head
 from transfuse.nn.padding import inside
-from transfuse.taggers.architecture import AnyEncoder, AnyTable, AnyVocabulary, Architecture, TagSet
+from transfuse.nn.transformer import AnyEncoder
+from transfuse.taggers.architecture import Architecture, TagSet
+from transfuse.taggers.mixed import AnyTable, AnyVocabulary
 from transfuse.taggers.reading import Piece, Reader, Reading, chunks, pieces, uncollected
 from transfuse.taggers.vocabulary import places
 from transfuse.text import BundleError, Document, Entity

@@ -26,8 +26,9 @@ from transfuse.nn.crf import Lattice
 from transfuse.nn.encoder import Encoder
 from transfuse.nn.head import Head
 from transfuse.nn.padding import inside
-from transfuse.taggers.architecture import AnyEncoder, AnyVocabulary, Architecture, TagSet
-from transfuse.taggers.mixed import MixedTable
+from transfuse.nn.transformer import AnyEncoder
+from transfuse.taggers.architecture import Architecture, TagSet
+from transfuse.taggers.mixed import AnyVocabulary, MixedTable
 from transfuse.taggers.vocabulary import FormTable
 from transfuse.tags import Span
 from transfuse.text import BundleError, Document

@@ -13,10 +13,11 @@ from transfuse.ensembles.votes import VoteTagger
 from transfuse.nn.encoder import Encoder
 from transfuse.ranges import check_ranges
 from transfuse.run import Run, Stage
-from transfuse.taggers.architecture import Architecture, TransformerEncoder
+from transfuse.taggers.architecture import Architecture
 from transfuse.taggers.encoding import Encoding, Supervised
 from transfuse.taggers.layers import slices
 from transfuse.taggers.reading import Reader
+from transfuse.taggers.transformer import TransformerEncoder
 from transfuse.text import Tagger, Task
 from transfuse.train import Training, last_epochs
 from transfuse.transfer.sources import identity, need_sources, network_of, train_once

@@ -1,0 +1,143 @@
+"""Variants: methods with settings, as the tables of a comparison name them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from typing import Any
+
+from transfuse import methods
+from transfuse.data.augmentation import Augment
+from transfuse.ranges import check_ranges
+from transfuse.settings import from_table, merge
+from transfuse.text import ConfigError, TransfuseError
+
+__all__ = ["BASELINES", "Variant", "hint", "make_variants"]
+
+BASELINES = ("target-only", "crfsuite")
+"""In every comparison. They look at no source and get none, so that tasks with the same target share their cells."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A method with settings, under the name it is shown by.
+
+    Attributes:
+        name: in tables.
+        method: the method's name.
+        settings: all of them.
+        sources: numbers, from 1, of those of a task's sources that it gets; all unless given.
+        share: that it gets in every table, as for a ceiling; the table's unless given.
+        augment: how altered copies of its labelled documents are made; as all others unless given.
+        swept: which setting a sweep varies, as ``la-dtl.label_mmd``, and its value here.
+    """
+
+    name: str
+    method: str
+    settings: methods.Method
+    sources: tuple[int, ...] | None = None
+    share: float | None = None
+    augment: Augment | None = None
+    swept: tuple[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class _Place:
+    """What ``[methods.NAME]`` says beside the method's settings."""
+
+    method: str
+    sources: tuple[int, ...] | None = None
+    share: float | None = None
+    augment: Augment | None = None
+    unites: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_ranges(self, share="[0, 1]")
+
+
+def make_variants(names: Sequence[str], table: Mapping[str, Any]) -> tuple[Variant, ...]:
+    common, own, sweeps = (_table(table, key) for key in ("method", "methods", "sweep"))
+    if "name" in common:
+        raise ConfigError("method.name: a comparison names its methods in compare.methods")
+    asked = {name: _settings(name, own) for name in dict.fromkeys((*BASELINES, *names, *own))}
+    for name in BASELINES:
+        if asked[name][0] != _Place(name):
+            raise ConfigError(
+                f"methods.{name}: this name belongs to the method {name} as it is: give the variant another"
+            )
+    made: list[Variant] = []
+    for name, (place, settings) in asked.items():
+        made.append(_variant(name, place, common, {**settings, **_members(name, place, made)}))
+    for path, values in sweeps.items():
+        made += _swept(path, values, common, asked)
+    for key in common:
+        if not any(key in {f.name for f in fields(methods.get(variant.method))} for variant in made):  # type: ignore[arg-type]
+            raise ConfigError(f"unknown key method.{key}: no method of the comparison has it")
+    return tuple(made)
+
+
+def _settings(name: str, own: Mapping[str, Any]) -> tuple[_Place, dict[str, Any]]:
+    """The method of a variant, what it is given, and its own settings."""
+    if "." in name:
+        raise ConfigError(f"methods.{name}: a name has no dot in it")
+    settings = dict(_table(own, name, "methods."))
+    place = {f.name: settings.pop(f.name) for f in fields(_Place) if f.name in settings}
+    return from_table(_Place, {"method": name, **place}, f"methods.{name}"), settings
+
+
+def _members(name: str, place: _Place, made: Sequence[Variant]) -> dict[str, Any]:
+    """The setting of a fusion that unites variants."""
+    known = {each.name: each for each in made}
+    for other in place.unites:
+        if other not in known:
+            raise ConfigError(f"methods.{name}.unites: {other} is not compared before it{hint(other, list(known))}")
+        if (known[other].sources, known[other].share, known[other].augment) != (None, None, None):
+            raise ConfigError(f"methods.{name}.unites: {other} has sources, a share or altered copies of its own")
+    found = [methods.to_table(known[other].method, known[other].settings) for other in place.unites]
+    return {"members": found} if found else {}
+
+
+def _variant(
+    name: str,
+    place: _Place,
+    common: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    swept: tuple[str, Any] | None = None,
+) -> Variant:
+    known = {f.name for f in fields(methods.get(place.method))}  # type: ignore[arg-type]
+    shared = {key: value for key, value in common.items() if key in known}
+    try:
+        _, made = methods.make({"name": place.method, **merge(shared, settings)})
+    except TransfuseError as error:
+        raise ConfigError(f"methods.{name}: {error}") from error
+    return Variant(name, place.method, made, place.sources, place.share, place.augment, swept)
+
+
+def _swept(
+    path: str, values: Any, common: Mapping[str, Any], asked: Mapping[str, tuple[_Place, dict[str, Any]]]
+) -> Iterator[Variant]:
+    """A variant for each value of a sweep."""
+    name, _, setting = path.partition(".")
+    if not setting or not isinstance(values, Sequence) or isinstance(values, str) or not values:
+        raise ConfigError(f'sweep."{path}": write it as "METHOD.SETTING" = [VALUE, ...]')
+    place, settings = asked.get(name, (_Place(name), {}))
+    for value in values:
+        changed: Any = value
+        for part in reversed(setting.split(".")):
+            changed = {part: changed}
+        shown = value if isinstance(value, str) else json.dumps(value)
+        yield _variant(f"{name} {setting}={shown}", place, common, merge(settings, changed), (path, value))
+
+
+def _table(table: Mapping[str, Any], key: str, path: str = "") -> Mapping[str, Any]:
+    found = table.get(key, {})
+    if not isinstance(found, Mapping):
+        raise ConfigError(f"{path}{key} is a table, not {found!r}")
+    return found
+
+
+def hint(name: str, known: Sequence[str]) -> str:
+    close = get_close_matches(name, known, 1)
+    return f"; did you mean {close[0]}?" if close else f"; there are: {', '.join(known)}"
