@@ -100,6 +100,13 @@ def plan(**more):
             },
             r"methods\.fusion\.unites: few has sources, a share or altered copies of its own",
         ),
+        (
+            {**plan(), "methods": {"fusion": {"unites": ["crfsuite", "target-only"], "members": []}}},
+            r"methods\.fusion: name its members in unites or in members, not in both",
+        ),
+        ({**plan(), "methods": {"a": {"method": "target-only", "sources": [1]}}}, "target-only looks at no source"),
+        ({**plan(), "data": 3}, "data is a table, not 3"),
+        ({**plan(), "method": 3}, "method is a table, not 3"),
         (plan(choices={"best": ["crfsuit", "retrain"]}), r"choices\.best: crfsuit is not compared; did you mean crfs"),
         (plan(choices={"best": ["crfsuite"]}), r"choices\.best: name at least two variants"),
         (plan(choices={"crfsuite": ["crfsuite", "target-only"]}), r"choices\.crfsuite: a variant has this name"),
@@ -190,6 +197,10 @@ def test_a_fusion_unites_variants_with_all_their_settings():
     both = settings(found, "both")
     assert [methods.make(member)[1] for member in both.members] == [settings(found, n) for n in ("crfsuite", "retrain")]
     assert (both.members[0]["c2"], both.members[1]["training"]["epochs"], both.rule) == (0.5, 5, "spans")
+    swept = make_comparison({**plan(methods=["retrain"]), "methods": table, "sweep": {"both.rule": ["vote", "stack"]}})
+    for rule in ("vote", "stack"):
+        found = settings(swept, f"both rule={rule}")
+        assert (found.rule, [member["name"] for member in found.members]) == (rule, ["crfsuite", "retrain"])
 
 
 def test_a_choice_is_the_best_on_dev_of_each_seed_at_the_price_of_all():

@@ -68,6 +68,15 @@ def test_what_the_target_is_scored_on_leaves_the_source(folder: Path, tmp_path: 
     assert len(task.sources[0].train) == 24  # what the target's train split holds may stay
 
 
+def test_what_the_target_is_scored_on_is_no_raw_text_either(folder: Path, tmp_path: Path) -> None:
+    write(
+        tmp_path / "notes.jsonl", [*sentences("asthmatest", 10), *sentences("asthmatrain", 5), *sentences("cough", 7)]
+    )
+    task, facts = build_task(Data(str(folder), raw=(str(tmp_path / "notes.jsonl"),)), seed=0)
+    assert (facts["raw"], facts["raw_removed"]) == (12, {"by_id": 0, "by_text": 10})
+    assert not {document.text for document in task.raw} & {document.text for document in task.target.test}
+
+
 def test_a_share_keeps_labels_and_the_rest_is_raw_text(folder: Path) -> None:
     task, facts = build_task(Data(str(folder), share=0.25), seed=3)
     assert (len(task.target.train), len(task.raw), facts["labelled"], facts["raw"]) == (10, 30, 10, 30)

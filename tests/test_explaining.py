@@ -341,6 +341,9 @@ def test_votes_are_as_sure_as_when_they_tag(rule: str) -> None:
             assert told.probability == pytest.approx(entity.score, abs=1e-6)
     told = explain(tagger, DOCUMENT, Entity(0, 5, "Chemical"), Explaining(by="shap", samples=100))
     assert told.complete
+    nobody = VoteTagger(tagger.readers, ("Gene",), kinds=tagger.kinds, rule=rule)
+    with pytest.raises(LabelError, match="Gene"):
+        explain(nobody, DOCUMENT, Entity(0, 5, "Gene"), Explaining(by="lime", samples=2))
 
 
 @pytest.mark.parametrize("by", ["ig", "shap", "lime"])

@@ -804,6 +804,9 @@ def test_members_are_what_their_methods_make_alone_and_cost_as_much(task: Task, 
     assert {record["stage"].partition("/")[0] for record in told} == {"1-retrain"} and told[0]["passes"] > 0
     (fused,) = run.records("fused")
     assert (fused["chosen"], set(fused["dev_f1"])) == ("spans", {"retrain", "crfsuite", "spans"})
+    assert any(run.folder.glob("members/*/checkpoint"))
+    run.finish()
+    assert not any(run.folder.rglob("checkpoint"))
 
 
 def test_killed_in_its_second_member_it_ends_as_if_it_had_not_been(

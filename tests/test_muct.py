@@ -827,6 +827,7 @@ def test_at_share_0_no_source_tells_what_is_hidden() -> None:
         ({"rounds": -1}, "rounds is at least 0"),
         ({"mmd": -0.1}, "mmd is at least 0"),
         ({"silent": 1.5}, r"silent lies in \[0, 1\]"),
+        ({"vote": "mean", "teacher": "vote"}, 'vote = "mean" elects no mentions that could teach'),
         ({"architecture": Architecture(ENCODER, head="mlp")}, "the two have to differ"),
     ],
 )
@@ -840,6 +841,8 @@ def test_what_it_needs(task: Task, tmp_path: Path) -> None:
         fitted(replace(task, sources=()), tmp_path / "a")
     with pytest.raises(ConfigError, match=r"no raw text of demo-cardiology: set data\.share below 1 or data\.raw"):
         fitted(replace(task, raw=()), tmp_path / "b")
+    with pytest.raises(ConfigError, match='or take another vote than "credit"'):
+        fitted(replace(task, raw=()), tmp_path / "d", rounds=0, mmd=0.0, vote="credit")
     tagger, _ = fitted(replace(task, raw=()), tmp_path / "c", rounds=0, mmd=0.0)
     assert list(tagger.tag(task.target.test[:1]))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -336,7 +337,16 @@ def test_a_label_that_the_source_does_not_annotate_is_filled_in(task, tmp_path):
     assert found["teachers"] == [target.name]
     gold = sum(e.label == first for d in source.train for e in d.entities)
     assert 0.3 * gold < found["mentions"] < 2 * gold
-    nobody = Task(target.with_split("train", ()), (poor,), task.raw)
+    second, *rest = others
+    poorest = LabelMap({label: label for label in rest}, drop=(first, second)).apply_corpus(source)
+    alone = LabelMap({first: first}, drop=tuple(others)).apply_corpus(replace(source, name="alone"))
+    hidden = target.with_split("train", ())
+    _, run = fit(
+        Task(hidden, (poorest, replace(poor, name="more"), alone), task.raw), tmp_path / "each", "tca", adapt=False
+    )
+    found = {tuple(r["labels"]): r["teachers"] for r in run.records("completed") if r["corpus"] == source.name}
+    assert found == {(first,): ["alone"], (second,): ["more"]}
+    nobody = Task(hidden, (poor,), task.raw)
     tagger, run = fit(nobody, tmp_path / "two", "tca", adapt=False)
     assert run.records("completed")[0]["teachers"] == []
     assert {e.label for d in tagger.tag(target.dev) for e in d.entities} <= set(others)

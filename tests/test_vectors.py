@@ -11,6 +11,7 @@ import torch
 
 from transfuse.run import Run
 from transfuse.synthetic import department
+from transfuse.taggers import vectors as module
 from transfuse.taggers.encoding import Supervised, new_encoding
 from transfuse.taggers.vectors import Vectors, WordVectors, folds_widths, read_vectors, train_vectors
 from transfuse.taggers.vocabulary import normalise
@@ -118,3 +119,18 @@ def test_widths_are_folded_unless_all_text_is_english() -> None:
     assert folds_widths(["en-text"], ["cehrner"])
     assert folds_widths(["zh-medical-text"], [])
     assert folds_widths([], ["notes.txt"])
+
+
+@pytest.mark.parametrize(("name", "apart"), [("wikigold, fold 1 of 4", 2), ("wikigold", 2), ("ncbi-disease", 0)])
+def test_vectors_do_not_read_what_a_target_without_a_test_split_is_tested_on(
+    name: str, apart: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    documents = tuple(Document(str(i), f"word{i}") for i in range(6))
+    task = Task(Corpus(name, {"train": documents[2:], "test": documents[:2]}, ()))
+    settings = Vectors(kind="train", corpora=("wikigold", "ncbi-disease"))
+    monkeypatch.setattr("transfuse.corpora.load", lambda found: Corpus(found, {"train": documents}, ()))
+    held = module._apart(settings, task)
+    assert len(held) == apart
+    assert len(list(module._texts(settings, task, held))) == 12 - apart
+    plain = module._content(settings, False, frozenset())
+    assert (module._content(settings, False, held) == plain) == (not apart)

@@ -142,7 +142,8 @@ class Run:
 
     def finish(self) -> None:
         """Mark the run as done; checkpoints and what kills left half-written are no longer needed and go."""
-        shutil.rmtree(self.folder / "checkpoint", ignore_errors=True)
+        for folder in (self.folder, *self.folder.glob("members/*")):
+            shutil.rmtree(folder / "checkpoint", ignore_errors=True)
         for rest in self.folder.glob(".*.part"):
             shutil.rmtree(rest) if rest.is_dir() else rest.unlink()
         descriptor = os.open(self.folder / "done", os.O_CREAT | os.O_WRONLY, 0o644)

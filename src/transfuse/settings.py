@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from transfuse.text import ConfigError
 
-__all__ = ["from_table", "merge", "without_none"]
+__all__ = ["from_table", "merge", "need_table", "without_none"]
 
 _KINDS = ("bilstm", "transformer", "int")
 """What the validation puts into the path of a setting where settings are of several kinds."""
@@ -38,6 +38,13 @@ def _kind(table: Mapping[str, Any], default: Any = "bilstm") -> Any:
     return table.get("kind", default)
 
 
+def need_table(value: Any, path: str) -> Mapping[str, Any]:
+    """The value, if it is a table. Raises ConfigError, naming its path, if not."""
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{path} is a table, not {value!r}")
+    return value
+
+
 def from_table(kind: type[T], table: Any, path: str) -> T:
     """A dataclass from a table, unknown keys refused with their path, nothing coerced.
 
@@ -49,9 +56,7 @@ def from_table(kind: type[T], table: Any, path: str) -> T:
     Raises:
         ConfigError: an unknown key or a wrong value; with its path.
     """
-    if not isinstance(table, Mapping):
-        raise ConfigError(f"{path} is a table, not {table!r}")
-    _refuse_strangers(kind, table, path)
+    _refuse_strangers(kind, need_table(table, path), path)
     try:
         return TypeAdapter(kind).validate_json(json.dumps(table), strict=True)
     except ValidationError as error:

@@ -98,6 +98,8 @@ class Training:
 
     def __post_init__(self) -> None:
         check_ranges(self, "training", **_RANGES)
+        if self.patience and self.select != "best":
+            raise ConfigError('training.patience waits for a better epoch and goes with select = "best"')
         if self.last is not None and (self.select != "last" or not 2 <= self.last <= self.epochs):
             raise ConfigError('training.last goes with select = "last", and is at least 2 and at most training.epochs')
         if self.epsilon is not None and self.optimizer != "adam":

@@ -203,8 +203,9 @@ def _language(documents: Iterable[Document]) -> str:
 def build_task(data: Data, *, seed: int) -> tuple[Task, dict[str, Any]]:
     """The task, and the facts for its record: counts, hashes, what was removed and why.
 
-    Documents of a source that stand in the target's dev or test split, by id or by text, are removed; at share 0 also
-    those that stand in its training split, whose labels nobody is to see. Nothing is ever chosen by the test split.
+    Documents of a source, and raw ones, that stand in the target's dev or test split, by id or by text, are removed; at
+    share 0 also those of a source that stand in its training split, whose labels nobody is to see. Nothing is ever
+    chosen by the test split.
 
     Raises:
         ConfigError: see `resolve`.
@@ -229,7 +230,9 @@ def build_task(data: Data, *, seed: int) -> tuple[Task, dict[str, Any]]:
             source = source.with_split("train", _limited(source.train, data.limit, seed=seed))
         facts["sources"].append({**_facts(source), "removed": removed})
         sources.append(source)
-    raw = [_strip(d) for spec in data.raw for d in raw_documents(spec)]
+    raw = [_strip(document) for spec in data.raw for document in raw_documents(spec)]
+    if raw:
+        raw, facts["raw_removed"] = _without_overlap(raw, target)
     judge = None
     if data.share < 1:
         kept = target.sample(data.share, seed=seed)
@@ -245,6 +248,12 @@ def build_task(data: Data, *, seed: int) -> tuple[Task, dict[str, Any]]:
     facts |= {"share": data.share, "labelled": len(target.train), "annotations": annotations}
     facts |= {"raw": len(raw), "losses": losses.counts}
     return Task(target, tuple(sources), tuple(raw), judge), facts
+
+
+def _without_overlap(raw: Sequence[Document], target: Corpus) -> tuple[list[Document], dict[str, int]]:
+    """Raw text without what a target is scored on, and how many documents went."""
+    kept, removed = checks.without_overlap(Corpus("raw", {"train": tuple(raw)}, ()), target)
+    return list(kept.train), removed
 
 
 @dataclass(frozen=True)

@@ -165,9 +165,6 @@ def run_cells(
                 if event.kind in {"done", "failed"}:
                     order.ended(event.cell)
                     worker.give(order, watch)
-                    for idle in workers:  # what had to wait for a shared source may run now
-                        if not idle.cell:
-                            idle.give(order, watch)
     return failures
 
 

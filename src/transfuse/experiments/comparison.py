@@ -23,7 +23,7 @@ from transfuse.data.task import Data
 from transfuse.experiments.recipe import Recipe, override, read_table
 from transfuse.experiments.variants import BASELINES, Variant, hint, make_variants
 from transfuse.ranges import check_ranges
-from transfuse.settings import from_table
+from transfuse.settings import from_table, need_table
 from transfuse.text import ConfigError
 
 __all__ = [
@@ -237,7 +237,7 @@ def make_comparison(table: Mapping[str, Any]) -> Comparison:
     tasks = table["compare"].get("tasks", [])
     if not isinstance(tasks, Sequence) or isinstance(tasks, str):
         raise ConfigError(f"compare.tasks is a list of tables, not {tasks!r}")
-    common = table.get("data", {})
+    common = need_table(table.get("data", {}), "data")
     for key in ("target", "sources", "share", "fold"):
         if key in common:
             raise ConfigError(f"data.{key}: a comparison names it in compare.{'shares' if key == 'share' else 'tasks'}")

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from transfuse.reporting.grids import Grid
 from transfuse.text import DataError
 
 __all__ = ["means_grid", "means_title", "read_figures", "rows_grid", "tasks_grid"]
@@ -26,10 +27,6 @@ def read_figures(path: Path) -> dict[str, Any]:
         return found
     except ValueError as error:
         raise DataError(f"not figures of a comparison: {error}", path=str(path)) from None
-
-
-Grid = tuple[list[str], list[list[str]]]
-"""Heads, and the cells below them."""
 
 
 def rows_grid(rows: Sequence[Mapping[str, Any]]) -> Grid:

@@ -28,7 +28,7 @@ from transfuse.experiments.ranking import tag_and_rank
 from transfuse.run import Run, environment
 from transfuse.scoring.analysis import set_analysis
 from transfuse.scoring.score import score
-from transfuse.settings import from_table, without_none
+from transfuse.settings import from_table, need_table, without_none
 from transfuse.team import team
 from transfuse.text import ConfigError, DataError, Tagger, Task
 
@@ -177,7 +177,7 @@ def make_recipe(table: Mapping[str, Any]) -> Recipe:
         ConfigError: an unknown key or a wrong value; with its path.
     """
     rest = dict(table)
-    run = dict(rest.pop("run", {}))
+    run = dict(need_table(rest.pop("run", {}), "run"))
     name, method = methods.make(rest.pop("method", {}))
     data = from_table(Data, rest.pop("data", {}), "data")
     published = rest.pop("published", None)
@@ -236,7 +236,7 @@ def run_recipe(
     try:
         tagger = recipe.method.fit(_with_copies(task, recipe, run), run=run)
     except (ConfigError, DataError):
-        if fresh:
+        if fresh and not any(folder.rglob("checkpoint")):  # what took long is not thrown away for a mistake found late
             shutil.rmtree(folder)
         raise
     scores = _score(tagger, task, run)

@@ -11,7 +11,7 @@ from typing import Any
 from transfuse import methods
 from transfuse.data.augmentation import Augment
 from transfuse.ranges import check_ranges
-from transfuse.settings import from_table, merge
+from transfuse.settings import from_table, merge, need_table
 from transfuse.text import ConfigError, TransfuseError
 
 __all__ = ["BASELINES", "Variant", "hint", "make_variants"]
@@ -58,7 +58,16 @@ class _Place:
 
 
 def make_variants(names: Sequence[str], table: Mapping[str, Any]) -> tuple[Variant, ...]:
-    common, own, sweeps = (_table(table, key) for key in ("method", "methods", "sweep"))
+    """All variants of a comparison, `BASELINES` first.
+
+    Args:
+        names: as ``compare.methods`` has them.
+        table: the whole comparison, as TOML holds it.
+
+    Raises:
+        ConfigError: an unknown key or a wrong value in ``[method]``, ``[methods]`` or ``[sweep]``; with its path.
+    """
+    common, own, sweeps = (need_table(table.get(key, {}), key) for key in ("method", "methods", "sweep"))
     if "name" in common:
         raise ConfigError("method.name: a comparison names its methods in compare.methods")
     asked = {name: _settings(name, own) for name in dict.fromkeys((*BASELINES, *names, *own))}
@@ -69,7 +78,9 @@ def make_variants(names: Sequence[str], table: Mapping[str, Any]) -> tuple[Varia
             )
     made: list[Variant] = []
     for name, (place, settings) in asked.items():
-        made.append(_variant(name, place, common, {**settings, **_members(name, place, made)}))
+        if place.unites:
+            settings |= {"members": _members(name, place, settings, made)}
+        made.append(_variant(name, place, common, settings))
     for path, values in sweeps.items():
         made += _swept(path, values, common, asked)
     for key in common:
@@ -82,21 +93,22 @@ def _settings(name: str, own: Mapping[str, Any]) -> tuple[_Place, dict[str, Any]
     """The method of a variant, what it is given, and its own settings."""
     if "." in name:
         raise ConfigError(f"methods.{name}: a name has no dot in it")
-    settings = dict(_table(own, name, "methods."))
+    settings = dict(need_table(own.get(name, {}), f"methods.{name}"))
     place = {f.name: settings.pop(f.name) for f in fields(_Place) if f.name in settings}
     return from_table(_Place, {"method": name, **place}, f"methods.{name}"), settings
 
 
-def _members(name: str, place: _Place, made: Sequence[Variant]) -> dict[str, Any]:
-    """The setting of a fusion that unites variants."""
+def _members(name: str, place: _Place, settings: Mapping[str, Any], made: Sequence[Variant]) -> list[dict[str, Any]]:
+    """What a fusion has for members that unites variants."""
+    if "members" in settings:
+        raise ConfigError(f"methods.{name}: name its members in unites or in members, not in both")
     known = {each.name: each for each in made}
     for other in place.unites:
         if other not in known:
             raise ConfigError(f"methods.{name}.unites: {other} is not compared before it{hint(other, list(known))}")
         if (known[other].sources, known[other].share, known[other].augment) != (None, None, None):
             raise ConfigError(f"methods.{name}.unites: {other} has sources, a share or altered copies of its own")
-    found = [methods.to_table(known[other].method, known[other].settings) for other in place.unites]
-    return {"members": found} if found else {}
+    return [methods.to_table(known[other].method, known[other].settings) for other in place.unites]
 
 
 def _variant(
@@ -106,6 +118,8 @@ def _variant(
     settings: Mapping[str, Any],
     swept: tuple[str, Any] | None = None,
 ) -> Variant:
+    if place.method in BASELINES and place.sources:
+        raise ConfigError(f"methods.{name}.sources: {place.method} looks at no source")
     known = {f.name for f in fields(methods.get(place.method))}  # type: ignore[arg-type]
     shared = {key: value for key, value in common.items() if key in known}
     try:
@@ -131,13 +145,7 @@ def _swept(
         yield _variant(f"{name} {setting}={shown}", place, common, merge(settings, changed), (path, value))
 
 
-def _table(table: Mapping[str, Any], key: str, path: str = "") -> Mapping[str, Any]:
-    found = table.get(key, {})
-    if not isinstance(found, Mapping):
-        raise ConfigError(f"{path}{key} is a table, not {found!r}")
-    return found
-
-
 def hint(name: str, known: Sequence[str]) -> str:
+    """What a message adds for a name that is not known: the closest that is, or all."""
     close = get_close_matches(name, known, 1)
     return f"; did you mean {close[0]}?" if close else f"; there are: {', '.join(known)}"

@@ -33,7 +33,7 @@ from transfuse.taggers.neural import NeuralTagger
 from transfuse.taggers.reading import Piece, Reader, Reading
 from transfuse.taggers.vocabulary import FormTable
 from transfuse.tags import Span
-from transfuse.text import ConfigError, Document, Entity, Tagger
+from transfuse.text import ConfigError, Document, Entity, LabelError, Tagger
 
 __all__ = ["BASELINES", "STAND_IN", "Network", "Removal", "differentiable"]
 
@@ -85,6 +85,8 @@ def _chances(tagger: Any, document: Document, offsets: list[tuple[int, int]], sp
         readers: Sequence[Reader] = [_reader(tagger)]
     elif isinstance(tagger, VoteTagger):
         readers = tagger.readers
+        if not any(span[2] in reader.tagset.labels for reader in readers):
+            raise LabelError(f"no voter was trained on the label {span[2]}")
     else:
         return _heard(tagger, document, offsets, span)
     for reader in readers:

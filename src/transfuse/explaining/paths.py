@@ -11,10 +11,8 @@ import torch
 from torch import Tensor
 
 from transfuse.nn.head import CRFHead, Head, MLPHead
-from transfuse.taggers.architecture import TagSet
-from transfuse.tags import legal
 
-__all__ = ["legal_scores", "path_scores", "span_log_odds"]
+__all__ = ["path_scores", "span_log_odds"]
 
 _NEVER = -1e30  # log-weight of what is illegal; finite, so that no gradient is undefined
 
@@ -30,13 +28,6 @@ def path_scores(head: Head) -> PathScores:
         return none, none, none.expand(len(none), -1)
     parts = zip(*crf.chain(), strict=True)
     start, end, move = (score.detach().double().masked_fill(~legal, _NEVER) for score, legal in parts)
-    return start, end, move
-
-
-def legal_scores(tagset: TagSet) -> PathScores:
-    """0 for what is legal, where words do not know of each other otherwise."""
-    tables = map(torch.tensor, legal(tagset.names, tagset.scheme))
-    start, end, move = (torch.zeros(table.shape).double().masked_fill(~table, _NEVER) for table in tables)
     return start, end, move
 
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 import ast
 import importlib
 import pkgutil
-from collections.abc import Mapping
 from dataclasses import asdict
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Protocol
 
 from transfuse.run import Run
-from transfuse.settings import from_table, merge, without_none
+from transfuse.settings import from_table, merge, need_table, without_none
 from transfuse.text import ConfigError, Tagger, Task
 
 __all__ = ["Method", "describe", "get", "make", "names", "presets", "to_table"]
@@ -46,7 +45,7 @@ def presets(name: str) -> dict[str, Method]:
     return dict(getattr(_import(name), "PRESETS", {}))
 
 
-def make(table: Mapping[str, Any], path: str = "method") -> tuple[str, Method]:
+def make(table: Any, path: str = "method") -> tuple[str, Method]:
     """A method's name, and the method, from its ``name``, a ``preset`` or none, and settings; target-only unless named.
 
     Args:
@@ -56,12 +55,12 @@ def make(table: Mapping[str, Any], path: str = "method") -> tuple[str, Method]:
     Raises:
         ConfigError: no such method or preset, an unknown key, or a wrong value; with its path.
     """
-    settings = dict(table)
+    settings = dict(need_table(table, path))
     name = settings.pop("name", "target-only")
     kind = get(name)
     if (preset := settings.pop("preset", None)) is not None:
         known = presets(name)
-        if preset not in known:
+        if not isinstance(preset, str) or preset not in known:
             there = ", ".join(known) or "none"
             raise ConfigError(f"{path}.preset: {name} has no preset {preset!r}; there are: {there}")
         settings = merge(asdict(known[preset]), settings)  # type: ignore[call-overload]
@@ -82,7 +81,7 @@ def describe(name: str) -> str:
 
 def _import(name: str) -> Any:
     if name not in names():
-        close = get_close_matches(name, names(), 1)
+        close = get_close_matches(str(name), names(), 1)
         hint = f"did you mean {close[0]}? " if close else ""
         raise ConfigError(f"unknown method {name!r}; {hint}there are: {', '.join(names())}")
     return importlib.import_module(f"{__name__}.{name.replace('-', '_')}")

@@ -86,7 +86,8 @@ class MtlLs(Layered):
         ends = train_again(encoding, target, self.training, self.restarts, run=run, name=name)
         if self.average == "scores":
             tagger: Tagger = voting(ends)
-            selection = "mean of the tag probabilities after the last epochs"
+            after = "the last epochs" if self.training.last else ends[0].selection
+            selection = f"mean of the tag probabilities after {after}"
         else:
             tagger, selection = averaged(ends), ends[0].selection
         if len(ends) > 1:

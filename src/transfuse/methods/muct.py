@@ -55,6 +55,7 @@ class Muct(Supervised):
         raw_limit: raw sentences that may be pseudo-labelled, about; 0 for all.
         gate: the paper's feature selection layer: a learned share of each unit is let through to the heads.
         vote: see `transfuse.ensembles.votes.Rule`. ``credit``, which is not the paper's, takes three sources at least.
+            Under ``mean``, what is told of rounds is the vote of the majority.
         select: the round that is kept: the best on ``dev``, where the target has a development split; or the one
             after which the voters agree best on held-out raw text, which is also the rule where there is no
             development split; or the ``last``.
@@ -92,6 +93,10 @@ class Muct(Supervised):
         check_ranges(self, mmd="[0, inf)", silent="[0, 1]", lead="[0, 1]", others="[0, 1]")
         if self.heads == 2 and self.architecture.head == "mlp":
             raise ConfigError('architecture.head = "mlp" is what the second head is: the two have to differ')
+        if self.vote == "mean" and self.teacher == "vote":
+            raise ConfigError(
+                'vote = "mean" elects no mentions that could teach: take teacher = "view" or another vote'
+            )
         if self.start == "pooled" and self.select == "agreement":
             raise ConfigError('select = "agreement" says nothing of views that begin alike: take "dev" or "last"')
 
@@ -108,10 +113,10 @@ class Muct(Supervised):
     def fit(self, task: Task, *, run: Run) -> Tagger:
         """Warm up each view, then in rounds filter the raw text and train on; all heads vote."""
         need_sources(task)
-        if not task.raw and (self.rounds or self.mmd):
-            name = task.target.name
+        if not task.raw and (self.rounds or self.mmd or self.vote == "credit"):
+            instead = 'take another vote than "credit"' if self.vote == "credit" else "set rounds and mmd to 0"
             raise ConfigError(
-                f"there is no raw text of {name}: set data.share below 1 or data.raw, or rounds and mmd to 0"
+                f"there is no raw text of {task.target.name}: set data.share below 1 or data.raw, or {instead}"
             )
         if self.vote == "credit" and len(task.sources) < 3:
             raise ConfigError('vote = "credit" takes three sources: of two that differ nobody can tell which one errs')

@@ -15,7 +15,6 @@ from transfuse.run import Run
 from transfuse.taggers.architecture import Architecture
 from transfuse.taggers.bilstm import BiLSTMEncoder
 from transfuse.taggers.layers import LAYERS, layer_of, within
-from transfuse.taggers.transformer import TransformerEncoder
 from transfuse.taggers.vectors import Vectors
 from transfuse.text import ConfigError, Tagger, Task
 from transfuse.train import Training
@@ -34,8 +33,9 @@ class Retrain(FromSources):
         transfer: layer groups whose weights are carried over to the target; the others start afresh. A transformer's
             are ``embedding``, ``layers`` or single ones as ``layer.1``, ``projection`` and ``crf``.
         frozen: layer groups that keep their weights on the target.
-        source_l2: weight of the squared distance of the transferred weights, the word table apart, to what they were
-            on the sources (L2-SP of Li et al. 2018); 0 for none.
+        source_l2: weight of the squared distance of the transferred layers' weights, the word table apart, to what they
+            were before the target was learned (L2-SP of Li et al. 2018); 0 for none. What is new in such a layer, as
+            the rows of a tag that no source has, is held to where it begins.
     """
 
     source_epochs: float = 0.0
@@ -58,6 +58,8 @@ class Retrain(FromSources):
         if set(self.frozen) >= set(known):
             raise ConfigError("frozen: with every layer group frozen there is nothing left to train")
         check_ranges(self, source_l2="[0, inf)")
+        if self.source_l2 and all(within(layer, ("words", *self.frozen)) for layer in self.transfer):
+            raise ConfigError("source_l2: no layer that is transferred is trained, the word table apart")
 
     def fit(self, task: Task, *, run: Run) -> Tagger:
         """Sources in the task's order, then the target; the head is rebuilt where label sets differ."""
@@ -72,10 +74,11 @@ class Retrain(FromSources):
         """Refuse layers above the encoder's highest before anything is trained."""
         numbers = [int(layer.removeprefix("layer.")) for layer in (*self.transfer, *self.frozen) if layer[-1].isdigit()]
         encoder = self.architecture.encoder
-        if numbers and isinstance(encoder, TransformerEncoder):
-            depth = encoder.layers or depth_of(encoder.name)
+        pretrained = encoder.transformer if isinstance(encoder, BiLSTMEncoder) else encoder
+        if numbers and pretrained:
+            depth = pretrained.layers or depth_of(pretrained.name)
             if max(numbers) > depth:
-                raise ConfigError(f"there is no layer.{max(numbers)}: {encoder.name} has {depth} layers")
+                raise ConfigError(f"there is no layer.{max(numbers)}: {pretrained.name} has {depth} layers")
 
     def _penalty(self, begun: Start) -> Callable[[], dict[str, Tensor]]:
         network = nn.ModuleDict({"encoder": begun.encoding.encoder, "head": begun.target.head})

@@ -230,6 +230,7 @@ def _train(
         select="last",
         precision=settings.precision,
     )
+    network.encoder.precision = settings.precision
     summary = fit(network, objective, feed, training, stage=stage, groups=groups)
     after = _held_out(network, hiding, text.held, settings.batch)
     stage.record("held_out", when="after", loss=after)

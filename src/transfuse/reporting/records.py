@@ -10,7 +10,7 @@ share.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, lru_cache
 from itertools import accumulate
@@ -288,20 +288,17 @@ def _unpacked(packed: Mapping[str, Sequence[int]]) -> dict[int, tuple[int, int]]
     return dict(sorted(found.items()))
 
 
-def read_records(folder: Path, names: Iterable[str] | None = None) -> dict[str, Record]:
+def read_records(folder: Path) -> dict[str, Record]:
     """Records by their files' names, sorted.
 
     Args:
         folder: of the records; none are found where there is no such folder.
-        names: which of those that are there; all unless given.
 
     Raises:
         DataError: a file is no record, or the gold counts of its target are not there.
     """
-    if names is None:
-        names = sorted(path.stem for path in folder.glob("*.json"))
     gold: dict[str, tuple[int, ...]] = {}
-    return {name: _read(folder / f"{name}.json", gold) for name in names if (folder / f"{name}.json").exists()}
+    return {path.stem: _read(path, gold) for path in sorted(folder.glob("*.json"))}
 
 
 def _read(path: Path, gold: dict[str, tuple[int, ...]]) -> Record:

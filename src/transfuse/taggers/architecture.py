@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-import torch
 from pydantic import Discriminator, Tag
 from torch import nn
 
@@ -102,7 +101,3 @@ class Architecture:
     def network(self, encoder: AnyEncoder, head: Head, *more: Head) -> nn.ModuleDict:
         """Encoder and heads under the names that `layer_of` knows."""
         return nn.ModuleDict({"encoder": encoder, "head": head} | {f"head-{i}": h for i, h in enumerate(more, 2)})
-
-
-NO_VECTORS = torch.zeros(1, 0)
-"""For encoders without given word vectors."""

@@ -290,10 +290,11 @@ def get_vectors(settings: Vectors, task: Task, run: Run) -> WordVectors:
             fold = folds_widths(settings.text, settings.corpora)
         else:
             fold = {corpus.language for corpus in (task.target, *task.sources)} != {"en"}
-        content = _content(settings, fold) if settings.kind == "train" else None
+        apart = _apart(settings, task)
+        content = _content(settings, fold, apart) if settings.kind == "train" else None
         cache = cache_folder() / "vectors"
         with team().first():
-            vectors = train_vectors(_texts(settings, task), settings, cache=cache, content=content, fold=fold)
+            vectors = train_vectors(_texts(settings, task, apart), settings, cache=cache, content=content, fold=fold)
     run.record("vectors", kind=settings.kind, words=len(vectors.words), **vectors.origin)
     return vectors
 
@@ -313,16 +314,26 @@ def folds_widths(text: Iterable[str], read: Iterable[str]) -> bool:
     return found | {corpora.info(name).language if name in known else "" for name in read} != {"en"}
 
 
-def _content(settings: Vectors, fold: bool) -> str:
+def _apart(settings: Vectors, task: Task) -> frozenset[str]:
+    """Ids of test documents that the target's corpus has in its published training split: a fold's, or drawn ones."""
+    from transfuse import corpora
+
+    name, _, fold = task.target.name.partition(", fold ")
+    if name not in settings.corpora or not (fold or "test" not in corpora.info(name).splits):
+        return frozenset()
+    return frozenset(document.id for document in task.target.test)
+
+
+def _content(settings: Vectors, fold: bool, apart: frozenset[str]) -> str:
     """What stands for the text of published files: their checksums, which reading them would only confirm."""
     from transfuse import corpora
 
     files = [dict(corpora.raw_info(name).files) for name in settings.text]
     files += [dict(corpora.info(name).splits["train"].files) for name in settings.corpora]
-    return json.dumps([*files, "widths folded"] if fold else files)
+    return json.dumps([*files, *(["widths folded"] if fold else []), *([sorted(apart)] if apart else [])])
 
 
-def _texts(settings: Vectors, task: Task) -> Iterator[Document]:
+def _texts(settings: Vectors, task: Task, apart: frozenset[str]) -> Iterator[Document]:
     if settings.kind == "task":
         for corpus in (task.target, *task.sources):
             yield from corpus.train
@@ -333,4 +344,5 @@ def _texts(settings: Vectors, task: Task) -> Iterator[Document]:
     for name in settings.text:
         yield from corpora.raw(name)
     for name in settings.corpora:
-        yield from corpora.load(name).train
+        ours = apart if task.target.name.partition(", fold ")[0] == name else frozenset[str]()
+        yield from (document for document in corpora.load(name).train if document.id not in ours)

@@ -166,26 +166,32 @@ class KernelAdapted(Adapted):
 def _completed(source: Corpus, task: Task, crf: LinearCRF, *, stage: Stage) -> Corpus:
     """A source in the target's labels.
 
-    A label that the target lacks is outside there. One that the source does not annotate is filled in by a CRF trained
-    on the corpora that do, so that "not annotated" is not learned as "outside".
+    A label that the target lacks is outside there. What the source does not annotate is filled in by a CRF trained on
+    the corpora that annotate all of it, or, where there are none, label by label, so that "not annotated" is not
+    learned as "outside". A label that nobody annotates has no teacher and stays outside.
     """
     labels = task.target.labels
     missing = [label for label in labels if label not in source.labels]
     documents = [d.with_entities(e for e in d.entities if e.label in labels) for d in source.train]
-    teachers = [c for c in (task.target, *task.sources) if c.train and set(missing) <= set(c.labels)]
-    added = 0
-    if missing and teachers:
-        lessons = [d.with_entities(e for e in d.entities if e.label in missing) for c in teachers for d in c.train]
-        folder = stage.run.folder / "checkpoint"
-        teacher = train_linear(lessons, missing, settings=crf, folder=folder)
-        for number, (document, guess) in enumerate(zip(documents, teacher.tag(documents), strict=True)):
-            new = [e for e in guess.entities if not any(e.overlaps(other) for other in document.entities)]
-            documents[number] = document.with_entities([*document.entities, *new])
-            added += len(new)
-    if missing:
-        names = [c.name for c in teachers]
-        stage.record("completed", corpus=source.name, labels=missing, mentions=added, teachers=names)
+    for some in [missing] if _teachers(task, missing) else [[label] for label in missing]:
+        teachers = _teachers(task, some) if some else []
+        added = 0
+        if teachers:
+            lessons = [d.with_entities(e for e in d.entities if e.label in some) for c in teachers for d in c.train]
+            teacher = train_linear(lessons, some, settings=crf, folder=stage.run.folder / "checkpoint")
+            for number, (document, guess) in enumerate(zip(documents, teacher.tag(documents), strict=True)):
+                new = [e for e in guess.entities if not any(e.overlaps(other) for other in document.entities)]
+                documents[number] = document.with_entities([*document.entities, *new])
+                added += len(new)
+        if some:
+            names = [c.name for c in teachers]
+            stage.record("completed", corpus=source.name, labels=some, mentions=added, teachers=names)
     return Corpus(source.name, {"train": tuple(documents)}, labels, source.language)
+
+
+def _teachers(task: Task, labels: Sequence[str]) -> list[Corpus]:
+    """The corpora that annotate all of some labels."""
+    return [c for c in (task.target, *task.sources) if c.train and set(labels) <= set(c.labels)]
 
 
 def _facts(sides: Sides, projection: Projection) -> dict[str, Any]:

@@ -72,10 +72,11 @@ def train_sources(
 ) -> Trained:
     """Train on the task's sources in order, or take the weights that the same training left in the cache.
 
-    The vocabulary is that of the sources alone, so that the same model serves every target.
+    The vocabulary is that of the sources alone, so that the same model serves every target; unless word vectors are
+    trained on the task's own text (``vectors.kind = "task"``), when it is each task's own.
 
     Args:
-        task: its sources are learned; its target is not looked at.
+        task: its sources are learned; of its target nothing is read but text for such vectors.
         settings: network and vectors.
         training: the loop on each source.
         run: seed and records; what comes from the cache is recorded as if it had been trained here.
