@@ -35,7 +35,7 @@ from transfuse.text import BundleError, ConfigError, Corpus, Document, Entity, T
 from transfuse.train import Training
 from transfuse.transfer.filters import filter_raw, filter_votes
 from transfuse.transfer.supervised import Domain, copy_head, dev_score
-from transfuse.transfer.views import Alignment, RawText, View, begin_view, losses, part_raw, train_view
+from transfuse.transfer.views import Alignment, RawText, View, begin_view, part_raw, train_view, view_losses
 
 ENCODER = BiLSTMEncoder(hidden=8, word_width=8, char_filters=3, dropout=0.2)
 BRIEF = Training(epochs=3, steps=8, batch=8, rate=0.04, average=0.5, select="last")
@@ -343,7 +343,7 @@ def test_the_discrepancy_reaches_one_extractor_and_no_head(task: Task, tmp_path:
     (one, other), _, _ = views(task, tmp_path, gate=gate)
     learned = sorted(one.items[:8], key=lambda s: -len(s.forms))
     raw = sorted(one.raw[:4], key=lambda s: -len(s.forms))
-    terms = losses(one, learned, raw, aligned())
+    terms = view_losses(one, learned, raw, aligned())
     assert list(terms) == ["crf", "mlp", "mmd"]
     terms["mmd"].backward()  # type: ignore[no-untyped-call]
     moved = {name for name, p in one.network.named_parameters() if p.grad is not None and float(p.grad.abs().sum())}
@@ -363,7 +363,7 @@ def test_the_total_loss_is_equation_10(task: Task, tmp_path: Path) -> None:
     parameters = list(view.encoding.encoder.lstm.parameters())
 
     torch.manual_seed(0)
-    terms = losses(view, learned, raw, Alignment(0.5, every, 4))
+    terms = view_losses(view, learned, raw, Alignment(0.5, every, 4))
     torch.manual_seed(0)
     (here, ours), (there, theirs) = view.states(learned), view.states(raw)
     cut = [

@@ -14,7 +14,7 @@ import pytest
 from transfuse import Document, Entity, formats
 from transfuse.data.task import resolve
 from transfuse.experiments.recipe import make_recipe, run_recipe
-from transfuse.reporting.examples import examples, gather
+from transfuse.reporting.examples import examples, two_systems
 from transfuse.reporting.grids import main_grid, measures_grid, runs_grid, sets_grid, tokens_grid, verdicts
 from transfuse.reporting.report import markdown_grid, report_json, write_report
 from transfuse.reporting.results import find_runs, read_run
@@ -162,7 +162,7 @@ def test_rows_of_one_method_are_told_apart_by_sources(folder, tmp_path):
 
 
 def test_examples_show_every_side_as_it_is(table):
-    evidence = gather(table)
+    evidence = two_systems(table)
     assert evidence
     found = examples(evidence)
     assert found

@@ -20,7 +20,7 @@ from torch import Tensor
 from transfuse.ensembles.ballots import Ballot, elect
 from transfuse.ensembles.evidence import Answer, Evidence, Mask
 from transfuse.ensembles.thresholds import Demand, choose_threshold, prevailing
-from transfuse.ensembles.votes import averaged, best_spans, span_chances
+from transfuse.ensembles.votes import best_spans, mean_marginals, span_chances
 from transfuse.taggers.architecture import TagSet
 from transfuse.tags import Span
 from transfuse.text import BundleError, Entity
@@ -229,7 +229,7 @@ def _mean_tags(evidence: Evidence, weights: Sequence[float]) -> tuple[TagSet, li
     places = [(row, s.offsets) for row, sentences in enumerate(evidence.sentences) for s in sentences]
     if not places:
         return tagset, [], ()
-    means = averaged(evidence.keep("words", lambda: _words(evidence)), tagset, weights)
+    means = mean_marginals(evidence.keep("words", lambda: _words(evidence)), tagset, weights)
     return tagset, places, torch.split(means, [len(offsets) for _, offsets in places])
 
 

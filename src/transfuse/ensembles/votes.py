@@ -20,7 +20,7 @@ from transfuse.taggers.reading import Piece, Reader, Reading, Window, chunks, pi
 from transfuse.tags import Span
 from transfuse.text import BundleError, Document, Entity
 
-__all__ = ["Rule", "VoteTagger", "averaged", "best_spans", "span_chances"]
+__all__ = ["Rule", "VoteTagger", "best_spans", "mean_marginals", "span_chances"]
 
 Rule = Literal["majority", "plurality", "mean", "credit"]
 """majority: relative majority on spans, finding nothing being a vote, see `transfuse.ensembles.ballots.elect`;
@@ -159,7 +159,7 @@ def _mean(sentences: Sequence[Sequence[Reading]], labels: Sequence[str]) -> Iter
     if not sentences:
         return iter(())
     tagset = TagSet(tuple(labels), sentences[0][0].tagset.scheme)
-    means = [averaged([(r.tagset.names, r.marginals.cpu()) for r in readings], tagset) for readings in sentences]
+    means = [mean_marginals([(r.tagset.names, r.marginals.cpu()) for r in readings], tagset) for readings in sentences]
     return best_spans(means, tagset)
 
 
@@ -195,7 +195,7 @@ def span_chances(means: Sequence[Tensor], tagset: TagSet, spans: Sequence[Span])
     return [found[i] for i in range(len(means))]
 
 
-def averaged(
+def mean_marginals(
     parts: Sequence[tuple[Sequence[str], Tensor]], tagset: TagSet, weights: Sequence[float] | None = None
 ) -> Tensor:
     """The mean tag probabilities of one sentence over those that know a tag, and what is left for the outside.

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from transfuse.ensembles.votes import VoteTagger, averaged
+from transfuse.ensembles.votes import VoteTagger, mean_marginals
 from transfuse.maps.mapped import MappedTagger
 from transfuse.scoring.score import countable
 from transfuse.taggers.architecture import TagSet
@@ -94,7 +94,7 @@ class _Areas:
         found: list[list[Tensor]] = [[torch.zeros(0, len(CLASSES), dtype=torch.float64)] for _ in documents]
         for piece, said in zip(read, voters, strict=True):
             offsets[piece.document] += piece.offsets
-            found[piece.document].append(averaged(said, self.tagset) @ self.classes)
+            found[piece.document].append(mean_marginals(said, self.tagset) @ self.classes)
         for document, words, parts in zip(documents, offsets, found, strict=True):
             truth, kept = _truth(document, words)
             self.truths.append(truth[kept])

@@ -20,7 +20,7 @@ from transfuse.encoders.pieces import Pieces, PieceTable
 from transfuse.ensembles.calibrated import CalibratedTagger
 from transfuse.ensembles.fusion import FusedTagger
 from transfuse.ensembles.opinions import voice
-from transfuse.ensembles.votes import VoteTagger, averaged, span_chances
+from transfuse.ensembles.votes import VoteTagger, mean_marginals, span_chances
 from transfuse.explaining.paths import path_scores, span_log_odds
 from transfuse.maps.mapped import MappedTagger
 from transfuse.nn.encoder import Batch, Encoder
@@ -136,7 +136,7 @@ def _altered(
 
 def _mean(sentences: Sequence[Sequence[Reading]], tagset: TagSet, span: Span) -> list[float]:
     """Under the mean of the heads' tag probabilities, words being independent of each other otherwise."""
-    means = [averaged([(r.tagset.names, r.marginals.cpu()) for r in row], tagset) for row in sentences]
+    means = [mean_marginals([(r.tagset.names, r.marginals.cpu()) for r in row], tagset) for row in sentences]
     return span_chances(means, tagset, [span] * len(means))
 
 

@@ -12,7 +12,7 @@ from transfuse.scoring.analysis import outcome_overlap
 from transfuse.text import Document, Entity, TransfuseError
 from transfuse.words import sentences
 
-__all__ = ["Evidence", "Example", "Piece", "examples", "gather"]
+__all__ = ["Example", "Piece", "TwoSystems", "examples", "two_systems"]
 
 _EXAMPLES = {"{first} wrong, {other} right": 3, "{first} right, {other} wrong": 2, "both wrong": 2}
 _LONGEST = 320
@@ -21,7 +21,7 @@ _MOST_ROWS = 4
 
 
 @dataclass(frozen=True)
-class Evidence:
+class TwoSystems:
     """Predictions of a table's rows, by their first runs.
 
     Attributes:
@@ -41,7 +41,7 @@ class Evidence:
         return outcome_overlap(self.gold, self.found[self.first], self.found[self.other])
 
 
-def gather(table: Table) -> Evidence | None:
+def two_systems(table: Table) -> TwoSystems | None:
     """The predictions of a table's first row, and of the row set against it: the best on dev of those that transfer.
 
     None where a run folder or the target is not at hand, and where there is only one row. Where no row transfers, it
@@ -57,7 +57,7 @@ def gather(table: Table) -> Evidence | None:
         return None
     if corpus.sha256 != first.first.data["target"]["sha256"] or first is other:
         return None
-    return Evidence(corpus.test, first.name, other.name, found)
+    return TwoSystems(corpus.test, first.name, other.name, found)
 
 
 def _predictions(row: Row) -> tuple[Document, ...]:
@@ -97,13 +97,13 @@ class Example:
     lines: tuple[tuple[str, tuple[Piece, ...]], ...]
 
 
-def examples(evidence: Evidence) -> list[Example]:
+def examples(pair: TwoSystems) -> list[Example]:
     """Sentences that tell two rows apart, and some wrong in both: of each kind those evenly spread over the split."""
-    first, other = evidence.first, evidence.other
+    first, other = pair.first, pair.other
     found: dict[str, list[Example]] = {kind.format(first=first, other=other): [] for kind in _EXAMPLES}
     right, wrong, both = found
-    by_id = {name: {document.id: document for document in documents} for name, documents in evidence.found.items()}
-    for document in evidence.gold:
+    by_id = {name: {document.id: document for document in documents} for name, documents in pair.found.items()}
+    for document in pair.gold:
         guesses = {name: documents[document.id].entities for name, documents in by_id.items()}
         spans = [(e.start, e.end) for entities in (document.entities, *guesses.values()) for e in entities]
         for start, end in sentences(document.text, keep=spans):

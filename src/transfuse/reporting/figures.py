@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from transfuse.reporting import plots
 from transfuse.reporting.drawing import Drawing
-from transfuse.reporting.examples import Evidence
+from transfuse.reporting.examples import TwoSystems
 from transfuse.reporting.plots import Point, Series
 from transfuse.reporting.rounds import Round
 from transfuse.reporting.tables import Row, Summary, Table
@@ -138,7 +138,7 @@ def _sweep(summary: Summary, path: str, share: float, tasks: dict[str, list[Row]
     return Illustration(slug("sweep", path, f"{100 * share:g}"), caption, drawing)
 
 
-def of_table(summary: Summary, table: Table, evidence: Evidence | None) -> list[Illustration]:
+def of_table(summary: Summary, table: Table, pair: TwoSystems | None) -> list[Illustration]:
     """Intervals, F1 with precision and recall, mentions, errors, sets, rounds, and two systems' overlap."""
     rows = [row for row in table.rows if not row.swept] or list(table.rows)
     colours = _colours((row.name for row in rows), summary.baseline)
@@ -154,8 +154,8 @@ def of_table(summary: Summary, table: Table, evidence: Evidence | None) -> list[
         found.append(_sets(counted, colours, place, at))
     if labelled := [row for row in rows if row.rounds()]:
         found.append(_rounds(labelled, colours, place, at))
-    if evidence:
-        found.append(_venn(evidence, colours, place, at))
+    if pair:
+        found.append(_venn(pair, colours, place, at))
     return found
 
 
@@ -289,16 +289,16 @@ def _rounds(rows: Sequence[Row], colours: dict[str, str], place: str, at: str) -
     return Illustration(f"{place}-rounds", caption, drawing)
 
 
-def _venn(evidence: Evidence, colours: dict[str, str], place: str, at: str) -> Illustration:
+def _venn(pair: TwoSystems, colours: dict[str, str], place: str, at: str) -> Illustration:
     names = {"tp": "true positives", "fn": "false negatives", "fp": "false positives"}
-    overlap = evidence.overlap()
+    overlap = pair.overlap()
     panels = [
         (text, (overlap[key]["first"], overlap[key]["both"], overlap[key]["second"])) for key, text in names.items()
     ]
     drawing = plots.venn(
         panels,
-        rows=[(name, colours.get(name, "c0")) for name in (evidence.first, evidence.other)],
+        rows=[(name, colours.get(name, "c0")) for name in (pair.first, pair.other)],
         title=f"Overlap of outcomes on {at}",
     )
-    caption = f"What {evidence.first} and {evidence.other} (the best on dev) have in common: by the first seed."
+    caption = f"What {pair.first} and {pair.other} (the best on dev) have in common: by the first seed."
     return Illustration(f"{place}-overlap", caption, drawing)

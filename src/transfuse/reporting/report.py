@@ -14,7 +14,7 @@ from typing import Any
 from transfuse import __version__
 from transfuse.files import write_beside
 from transfuse.reporting.drawing import COLOURS
-from transfuse.reporting.examples import Example, examples, gather
+from transfuse.reporting.examples import Example, examples, two_systems
 from transfuse.reporting.figures import Illustration, across_shares, of_sweeps, of_table
 from transfuse.reporting.grids import (
     Grid,
@@ -116,9 +116,9 @@ def _page(title: str, summary: Summary, missing: int) -> _Page:
 
 
 def _section(summary: Summary, table: Table) -> _Section:
-    evidence = gather(table)
-    figures = of_table(summary, table, evidence)
-    shown = examples(evidence) if evidence else []
+    pair = two_systems(table)
+    figures = of_table(summary, table, pair)
+    shown = examples(pair) if pair else []
     grids = (main_grid(table), types_grid(table), measures_grid(table), sets_grid(table), tokens_grid(table))
     rounds = rounds_grid({row.name: row.rounds() for row in table.rows})
     return _Section(table, lead(table), *grids, rounds, figures, shown)

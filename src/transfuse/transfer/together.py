@@ -37,7 +37,7 @@ __all__ = [
     "Terms",
     "begin_afresh",
     "fit_together",
-    "losses",
+    "paired_losses",
     "pool",
     "record_pool",
     "share_head",
@@ -260,7 +260,7 @@ def fit_together(
         return together(target, sources, settings, stage=stage, epoch=epoch)
 
     def objective(step: Step) -> dict[str, Tensor]:
-        return losses(begun, step, epsilon=epsilon, terms=terms) | (penalty() if penalty else {})
+        return paired_losses(begun, step, epsilon=epsilon, terms=terms) | (penalty() if penalty else {})
 
     domains = [target, *sources]
     summary = run_fit(encoding, domains, objective, feed, settings.training, stage=stage, frozen=frozen)
@@ -274,7 +274,7 @@ def fit_together(
     return target.tagger(encoding)
 
 
-def losses(begun: Start, step: Step, *, epsilon: float, terms: Terms | None = None) -> dict[str, Tensor]:
+def paired_losses(begun: Start, step: Step, *, epsilon: float, terms: Terms | None = None) -> dict[str, Tensor]:
     """The weighted loss terms of a step: the target's, and where it has a source's batch, that one's and further ones.
 
     Args:

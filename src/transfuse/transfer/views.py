@@ -34,9 +34,9 @@ __all__ = [
     "RawText",
     "View",
     "begin_view",
-    "losses",
     "part_raw",
     "train_view",
+    "view_losses",
     "warm_up",
 ]
 
@@ -293,7 +293,7 @@ def train_view(
         return [_Step(batch, beside) for batch, beside in zip(learned, raw, strict=False)]
 
     def objective(step: _Step) -> dict[str, Tensor]:
-        return losses(view, step.learned, step.raw, alignment)
+        return view_losses(view, step.learned, step.raw, alignment)
 
     groups = parameter_groups(view.network, rate_of=view.encoding.rate_of)
     summary = fit(view.network, objective, feed, training, stage=stage, groups=groups)
@@ -321,7 +321,9 @@ def warm_up(view: View, training: Training, *, alignment: Alignment, stage: Stag
     return done.summaries[0]
 
 
-def losses(view: View, learned: Sequence[Sentence], raw: Sequence[Sentence], alignment: Alignment) -> dict[str, Tensor]:
+def view_losses(
+    view: View, learned: Sequence[Sentence], raw: Sequence[Sentence], alignment: Alignment
+) -> dict[str, Tensor]:
     """A view's part of the total loss (Gan & Wang 2026, equation 10), as weighted terms.
 
     Args:
