@@ -338,6 +338,35 @@ def test_score_by_tag_class(call, here):
     assert "found as O" not in call("score", "g.jsonl", "p.jsonl")[1]
 
 
+def test_score_knows_a_label_by_its_common_name(call, here):
+    gold = [{"id": "1", "text": "x ray of lung", "entities": [{"start": 0, "end": 5, "label": "Test"}]}]
+    found = [{**gold[0], "entities": [{**gold[0]["entities"][0], "label": "MedicalTest"}]}]
+    for name, documents in (("gold", gold), ("found", found)):
+        (here / f"{name}.jsonl").write_text("".join(json.dumps(document) + "\n" for document in documents))
+    status, out, err = call("score", "gold.jsonl", "found.jsonl", "--json")
+    assert (status, json.loads(out)["kinds"]["strict"]["micro"]["f1"]) == (0, 1.0)
+    assert "Test of gold is scored as MedicalTest" in err
+    status, out, err = call("score", "gold.jsonl", "gold.jsonl", "--json")
+    assert list(json.loads(out)["kinds"]["strict"]["types"]) == ["Test"] and not err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["corpora", "list", "--label", "Diseas"], "--label Diseas: no corpus has it; there is Disease"),
+        (["corpora", "list", "--language", "fr"], "--language fr: no corpus has it; there is en, zh"),
+        (
+            ["train", "--target", TARGET, "--source", "demo-oncology", "--method", "crfsuite"],
+            "--source: crfsuite looks at no",
+        ),
+        (["train", "--target", TARGET, "--method", "crfsuite", "--vectors", "none"], "--vectors: crfsuite has no"),
+    ],
+)
+def test_options_without_a_use_are_refused(call, arguments, message):
+    status, out, err = call(*arguments)
+    assert (status, out) == (2, "") and message in err
+
+
 def test_score_pairs_documents_without_ids_by_their_order(call, here):
     text = '{{"id": "{}", "text": "a b", "entities": [{{"start": 0, "end": 1, "label": "{}"}}]}}\n'
     (here / "named.jsonl").write_text(text.format("x", "A") + text.format("y", "B"))

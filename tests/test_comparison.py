@@ -484,6 +484,20 @@ def test_averages_are_over_tasks():
     assert sum(average.count(word) for word in ("helps", "hurts", "undecided")) == 3
 
 
+def test_averages_are_over_the_seeds_that_all_variants_have():
+    rows = []
+    for number, seeds in enumerate((3, 1)):
+        rows += entries("target-only", BASE, task=f"t{number}")
+        rows += entries("m", drawn(0.2), task=f"t{number}", seeds=seeds, sources=("s",))
+    summary = summarise(rows)
+    base, ours = (next(a for a in summary.averages if a.name == name) for name in ("target-only", "m"))
+    assert ours.seeds == base.seeds == ((0, 1, 2), (0,))
+    first = [summary.tables[1].row(name).f1()[0] for name in ("target-only", "m")]
+    whole = [summary.tables[0].row(name).mean() for name in ("target-only", "m")]
+    assert base.mean == pytest.approx((whole[0] + first[0]) / 2)
+    assert ours.gain == pytest.approx(ours.mean - base.mean) and base.gain is None
+
+
 def test_averages_wait_for_a_task_until_all_variants_have_it():
     rows = []
     for number, share in enumerate((0.1, 0.3, 0.6)):
@@ -634,7 +648,7 @@ def test_cells_that_need_the_same_source_do_not_start_together():
     [
         (["compare", "--out", "x"], "nothing to compare"),
         (["compare", "--out", "x", "--target", TARGET, "--shares", "a"], "--shares: a is no number"),
-        (["compare", "none.toml", "--out", "x"], "cannot read the recipe"),
+        (["compare", "none.toml", "--out", "x"], "none.toml: no such recipe"),
         (["compare", "none.toml", "--out", "x", "--seeds", "2"], "--seeds: the recipe says it"),
         (["compare", "ground/ncbi-disease", "--out", "x"], "no [compare] in it"),
         (["compare", "--out", "x", "--target", TARGET, "--jobs", "0"], "nothing to report"),

@@ -85,6 +85,10 @@ def test_every_shipped_recipe_resolves() -> None:
 
 
 def test_files_that_are_no_recipes(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such recipe; did you mean ground/ncbi-disease"):
+        find_recipe("ground/ncbi-diseas")
+    with pytest.raises(ConfigError, match="this is a comparison"):
+        load_recipe(find_recipe("la-dtl/grid"))
     with pytest.raises(DataError, match="cannot read the recipe"):
         load_recipe(tmp_path / "none.toml")
     (tmp_path / "bad.toml").write_text("[data\n")

@@ -59,7 +59,7 @@ def save(tagger: Tagger, folder: Path, *, card: str = "", facts: Mapping[str, An
         raise BundleError(f"a {type(tagger).__name__} cannot be saved as a bundle")
     kind = cast(_Kind, tagger)
     with write_beside(folder) as fresh:
-        fresh.mkdir()
+        fresh.mkdir(parents=True)
         config = kind.save(fresh)
         (fresh / "README.md").write_text(card, encoding="utf-8")
         # what lies in a folder is a bundle of its own, and whoever put it there keeps its seal

@@ -197,7 +197,8 @@ class Source:
         """Count a line with bytes that are none of the codec's, or raise where they are not to be replaced."""
         if self._errors == "strict":
             raise self.error(
-                f"byte {fault.object[fault.start]:#04x} is not {codec}: name the encoding, or read with errors=replace",
+                f"byte {fault.object[fault.start]:#04x} is not {codec}: name the encoding with the format, as "
+                "txt[encoding=latin-1], or read with errors=replace",
                 number,
             ) from None
         self._losses.add("altered", f"bytes that are not {codec}", detail=repr(fault.object[:80]), line=number)

@@ -25,7 +25,7 @@ from typing import Any
 from transfuse.losses import Losses
 from transfuse.text import ConfigError, Corpus, DataError, Document, Entity, LabelError
 
-__all__ = ["CANONICAL", "LabelMap", "canonical"]
+__all__ = ["CANONICAL", "LabelMap", "canonical", "common_name"]
 
 _CONCEPTS = {
     # Biomedical
@@ -153,6 +153,14 @@ def canonical(label: str) -> str:
         close = difflib.get_close_matches(_fold(label), CANONICAL, n=1)
         hint = f"; did you mean {CANONICAL[close[0]]}?" if close else ""
         raise LabelError(f"no common name for the label {label!r}{hint}") from None
+
+
+def common_name(label: str) -> str:
+    """The common name of a label, or the label itself where nobody has named it."""
+    try:
+        return canonical(label)
+    except LabelError:
+        return label
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from transfuse.cli.console import count, epilog, note, out, print_json, say, show_table, watching
 from transfuse.cli.options import AsJSON
+from transfuse.text import ConfigError
 
 if TYPE_CHECKING:
     from transfuse.losses import Losses
@@ -36,15 +38,22 @@ def list_corpora(
     ] = "",
     as_json: AsJSON = False,
 ) -> None:
-    """List the registered corpora."""
-    from transfuse import corpora
+    """List what is registered: corpora, collections of raw text, and lists of names."""
+    from transfuse import corpora, lexicons
 
     rows = []
+    known: dict[str, set[str]] = {"--language": set(), "--label": set()}
     for name in corpora.names():
         facts = corpora.info(name)
         types = sorted(set(facts.common.rename.values()))
+        known["--language"].add(facts.language)
+        known["--label"].update(types)
         if (not language or facts.language == language) and (not label or label in types):
             rows.append((facts, types))
+    for option, value in (("--language", language), ("--label", label)):
+        if value and value not in known[option]:
+            close = get_close_matches(value, known[option], 2, cutoff=0.5) or sorted(known[option])
+            raise ConfigError(f"{option} {value}: no corpus has it; there is {', '.join(close)}")
     if as_json:
         print_json([_facts(facts) for facts, _ in rows])
         return
@@ -68,6 +77,8 @@ def list_corpora(
     say(f"{len(rows)} corpora; sizes count what each takes for a document, often a sentence.")
     if texts and not label:
         say(f"Without annotation: {texts}.")
+    if not (language or label):
+        say(f"Lists of names: {', '.join(lexicons.names())}.")
 
 
 def _facts(facts: Published) -> dict[str, Any]:

@@ -188,8 +188,10 @@ def score(
 
     if kind not in KINDS:
         raise ConfigError(f"unknown kind of score: {kind!r}; choose one of {', '.join(KINDS)}")
-    truth = _documents(gold, from_format, labels)
-    sides = _paired(truth, _documents(predicted, from_format, labels), predicted)
+    truth, found = _documents(gold, from_format, labels), _documents(predicted, from_format, labels)
+    if not labels:
+        truth = _renamed(truth, found)
+    sides = _paired(truth, found, predicted)
     ours = count_scores(*sides)
     intervals = _intervals(ours, kind, bootstrap, seed)
     test = None
@@ -221,6 +223,21 @@ def _documents(spec: str, format: str, labels: Path | None) -> list[Document]:
     for reason, number in losses.counts.items():
         note(f"{spec}: {number:,} {reason}")
     return found
+
+
+def _renamed(gold: list[Document], found: list[Document]) -> list[Document]:
+    """Gold with the common names of labels that the prediction has by these only, as training gives them."""
+    from transfuse.labels import LabelMap, common_name
+
+    theirs = {entity.label for document in found for entity in document.entities}
+    ours = sorted({entity.label for document in gold for entity in document.entities})
+    names = {label: common_name(label) if label not in theirs else label for label in ours}
+    changed = {old: new for old, new in names.items() if new != old and new in theirs}
+    if not changed:
+        return gold
+    for old, new in changed.items():
+        note(f"{old} of gold is scored as {new}, its common name, as the prediction calls it")
+    return list(LabelMap({label: changed.get(label, label) for label in ours}).apply(gold))
 
 
 def _paired(gold: list[Document], found: list[Document], spec: str) -> tuple[list[Document], list[Document]]:

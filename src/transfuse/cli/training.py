@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from transfuse.experiments.recipe import Recipe
 
 __all__ = ["perform", "register", "run", "train", "train_vectors"]
+
+_RENAMED = "altered: label "
+"""How the loss report begins to say that a label got another name."""
 
 Changes = Annotated[
     list[str],
@@ -92,6 +96,7 @@ def train(
     if labels:
         data["labels"] = str(labels)
     settings: dict[str, Any] = {"name": method or ("retrain" if source else "target-only")}
+    _check_use(settings["name"], source=source, vectors=vectors, encoder=encoder)
     if preset:
         settings["preset"] = preset
     if vectors:
@@ -104,6 +109,19 @@ def train(
 
     table = override({"data": data, "method": settings, "run": {"seed": seed}}, changes)
     _finish(make_recipe(table), output, device, as_json)
+
+
+def _check_use(method: str, *, source: list[str], vectors: str, encoder: str) -> None:
+    """Refuse options that a method has no use for, by the names that the user gave them."""
+    from transfuse import methods
+    from transfuse.experiments.variants import BASELINES
+
+    known = {field.name for field in fields(methods.get(method))}  # type: ignore[arg-type]
+    if source and method in BASELINES:
+        raise ConfigError(f"--source: {method} looks at no source; name a method that does, as retrain")
+    for option, value, setting in (("--vectors", vectors, "vectors"), ("--encoder", encoder, "architecture")):
+        if value and setting not in known:
+            raise ConfigError(f"{option}: {method} has no {setting} to choose")
 
 
 def run(
@@ -158,6 +176,9 @@ def _finish(recipe: Recipe, output: Path | None, device: str, as_json: bool) -> 
         print_json(facts | {"selection": run.selection, "cpu_seconds": run.cpu_seconds, "scores": scores})
         return
     _show_scores(scores, f"{run.method} on {run.target}, in per cent")
+    renamed = [f"{what.removeprefix(_RENAMED)} ({n:,})" for what, n in run.data["losses"].items() if _RENAMED in what]
+    if renamed:
+        say(f"labels renamed: {', '.join(renamed)}")
     for source in run.data["sources"]:
         removed = sum(source["removed"].values())
         say(f"{source['name']}: {count(removed, 'document')} taken out that the target's dev or test holds")
@@ -192,7 +213,7 @@ def _show_scores(scores: dict[str, Any], title: str) -> None:
     "train",
     epilog=epilog(
         "transfuse vectors train --text en-text --corpus ncbi-disease vectors.safetensors",
-        "transfuse vectors train --text txt\\[per=line]:notes.txt --width 200 --epochs 3 vectors.txt",
+        "transfuse vectors train --text txt[per=line]:notes.txt --width 200 --epochs 3 vectors.txt",
     ),
 )
 def train_vectors(

@@ -14,7 +14,7 @@ from transfuse import corpora, formats, synthetic
 from transfuse.data import checks
 from transfuse.data.augmentation import Augment
 from transfuse.data.folding import Fold, hold_fold
-from transfuse.labels import LabelMap, canonical
+from transfuse.labels import LabelMap, common_name
 from transfuse.losses import Losses
 from transfuse.published import hold_out
 from transfuse.ranges import check_ranges
@@ -92,7 +92,7 @@ def resolve(spec: str, *, labels: str = "", losses: Losses | None = None, divide
         corpus, rename = _read(spec, losses, divide), {}
     if labels:
         return LabelMap.from_toml(find_labels(labels)).apply_corpus(corpus, counts=losses)
-    names = {label: rename.get(label) or _common(label) for label in corpus.labels}
+    names = {label: rename.get(label) or common_name(label) for label in corpus.labels}
     return LabelMap(names).apply_corpus(corpus, counts=losses)
 
 
@@ -131,13 +131,6 @@ def resolve_target(spec: str, *, labels: str = "", fold: Fold | None = None, los
 def recorded_target(data: Mapping[str, Any]) -> Corpus:
     """The target of a run, as the ``data`` of its resolved recipe has it. Raises as `resolve_target` does."""
     return resolve_target(data["target"], labels=data["labels"], fold=Fold(**data["fold"]) if "fold" in data else None)
-
-
-def _common(label: str) -> str:
-    try:
-        return canonical(label)
-    except LabelError:
-        return label
 
 
 def _synthetic(spec: str) -> Corpus:

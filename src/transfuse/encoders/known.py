@@ -123,6 +123,8 @@ def _checked(folder: Path, name: str) -> Path:
 
 
 def _from_hub(name: str, known: Known | None) -> Path:
+    if not known and (name.count("/") > 1 or name.startswith((".", "/", "~"))):
+        raise ConfigError(f"encoder.name = {name!r}: no such folder: {_advice(known)}")
     hub = need_library("huggingface_hub")
     repository = known.hub if known else name
     try:
@@ -150,7 +152,7 @@ def need_library(name: str, setting: str = 'encoder.kind = "transformer"', extra
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise ConfigError(f"{setting} needs an extra: pip install transfuse[{extra}]") from error
+        raise ConfigError(f'{setting} needs an extra: pip install "transfuse[{extra}]"') from error
 
 
 def depth(name: str) -> int:

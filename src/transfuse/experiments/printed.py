@@ -78,11 +78,12 @@ def means_grid(means: Sequence[Mapping[str, Any]]) -> Grid:
 
 def means_title(means: Sequence[Mapping[str, Any]]) -> str:
     """What stands above them."""
-    sizes = {(mean["tasks"], len(mean["seeds"])) for mean in means}
+    sizes = {(mean["tasks"], *mean["seeds"]) for mean in means}
     if len(sizes) != 1:
         return "Means over tasks"
-    ((tasks, seeds),) = sizes
-    return f"Means over {tasks} tasks that all methods have done, {seeds} seed{'' if seeds == 1 else 's'}"
+    ((tasks, least, most),) = sizes
+    seeds = f"{least} seed{'' if least == 1 else 's'}" if least == most else f"{least} to {most} seeds"
+    return f"Means over {tasks} tasks and {seeds} that all methods have done"
 
 
 def tasks_grid(tables: Sequence[Mapping[str, Any]]) -> Grid:

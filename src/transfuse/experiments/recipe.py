@@ -15,6 +15,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from transfuse.scoring.analysis import set_analysis
 from transfuse.scoring.score import score
 from transfuse.settings import from_table, need_table, without_none
 from transfuse.team import team
-from transfuse.text import ConfigError, DataError, Tagger, Task
+from transfuse.text import BundleError, ConfigError, DataError, Tagger, Task
 
 __all__ = [
     "SHIPPED",
@@ -104,11 +105,20 @@ class Recipe:
 
 
 def find_recipe(name: str) -> Path:
-    """The file of a recipe: a path, or the name of one that is shipped, as ``ground/ncbi-disease``."""
+    """The file of a recipe: a path, or the name of one that is shipped, as ``ground/ncbi-disease``.
+
+    Raises:
+        DataError: there is none.
+    """
     path, shipped = Path(name), SHIPPED / f"{name}.toml"
-    if path.is_file() or not shipped.is_file():
+    if path.is_file():
         return path
-    return shipped
+    if shipped.is_file():
+        return shipped
+    known = [each.relative_to(SHIPPED).with_suffix("").as_posix() for each in SHIPPED.rglob("*.toml")]
+    close = get_close_matches(name, known, 2)
+    hint = f"; did you mean {' or '.join(close)}?" if close else ""
+    raise DataError(f"no such recipe{hint}", path=name)
 
 
 def shipped_recipes() -> tuple[str, ...]:
@@ -176,6 +186,8 @@ def make_recipe(table: Mapping[str, Any]) -> Recipe:
     Raises:
         ConfigError: an unknown key or a wrong value; with its path.
     """
+    if "compare" in table:
+        raise ConfigError("this is a comparison: it goes to `transfuse compare`, or by its name to `reproduce`")
     rest = dict(table)
     run = dict(need_table(rest.pop("run", {}), "run"))
     name, method = methods.make(rest.pop("method", {}))
@@ -235,7 +247,7 @@ def run_recipe(
     run.record("data", **facts)
     try:
         tagger = recipe.method.fit(_with_copies(task, recipe, run), run=run)
-    except (ConfigError, DataError):
+    except (BundleError, ConfigError, DataError):
         if fresh and not any(folder.rglob("checkpoint")):  # what took long is not thrown away for a mistake found late
             shutil.rmtree(folder)
         raise

@@ -152,7 +152,7 @@ def _mean(average: Average) -> dict[str, Any]:
         "method": average.name,
         "share": average.share,
         "tasks": len(average.rows),
-        "seeds": sorted({seed for row in average.rows for seed in row.seeds}),
+        "seeds": [min(map(len, average.seeds)), max(map(len, average.seeds))],
         "f1": _percent(average.mean),
         "gain": _percent(average.gain),
         "error_reduction": _percent(average.error_reduction),

@@ -184,4 +184,4 @@ def _captum() -> Any:
     try:
         return importlib.import_module("captum.attr")
     except ImportError as error:
-        raise ConfigError("explanations need an extra: pip install transfuse[explain]") from error
+        raise ConfigError('explanations need an extra: pip install "transfuse[explain]"') from error

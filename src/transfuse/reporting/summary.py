@@ -69,7 +69,7 @@ def summarise(
             verdict = Verdict("baseline") if name == baseline else _verdict(len(group[0].record.gold), test, p)
             found.append(Row(name, tuple(group), around, test, p, verdict, published(task, name, share)))
         made.append(Table(task, share, tuple(found)))
-    return Summary(tuple(made), baseline, resamples, len(tests), _averages(made, published))
+    return Summary(tuple(made), baseline, resamples, len(tests), _averages(made, baseline, published))
 
 
 def _enough(tests: int) -> int:
@@ -129,18 +129,20 @@ def _verdict(documents: int, test: Difference | None, p: float | None) -> Verdic
     return Verdict("helps" if test.difference > 0 else "hurts")
 
 
-def _averages(tables: Sequence[Table], published: Published) -> tuple[Average, ...]:
-    """Means over tasks, which are comparable only where they are over the same ones: those that every variant has."""
+def _averages(tables: Sequence[Table], baseline: str, published: Published) -> tuple[Average, ...]:
+    """Means over tasks, comparable only where they are of the same runs: over tasks and seeds all variants have."""
     found = []
     for share in sorted({table.share for table in tables}):
         names = dict.fromkeys(row.name for table in tables if table.share == share for row in table.rows)
         whole = [{row.name: row for row in table.rows} for table in tables if table.share == share]
-        whole = [rows for rows in whole if rows.keys() == names.keys()]
-        if len(whole) > 1:
-            found += [
-                Average(name, share, tuple(rows[name] for rows in whole), published(None, name, share))
-                for name in names
-            ]
+        common = [tuple(sorted(set.intersection(*(set(row.seeds) for row in rows.values())))) for rows in whole]
+        kept = [(rows, s) for rows, s in zip(whole, common, strict=True) if s and rows.keys() == names.keys()]
+        if len(kept) > 1:
+            seeds = tuple(s for _, s in kept)
+            by_name = {name: tuple(rows[name] for rows, _ in kept) for name in names}
+            for name, rows in by_name.items():
+                base = () if name == baseline else by_name.get(baseline, ())
+                found.append(Average(name, share, rows, seeds, base, published(None, name, share)))
     return tuple(found)
 
 

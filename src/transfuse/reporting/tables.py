@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -273,39 +273,56 @@ class Average:
         name: of the variant.
         share: see `Table`.
         rows: one for each task that all variants have.
+        seeds: for each of these tasks, those that all variants have; F1 and gain are of them alone, so that a column
+            can be read down while a grid is still running.
+        baseline: the baseline's rows of the same tasks; none of the baseline itself, and where there is no baseline.
         published: the printed mean.
     """
 
     name: str
     share: float
     rows: tuple[Row, ...]
+    seeds: tuple[tuple[int, ...], ...]
+    baseline: tuple[Row, ...] = ()
     published: float | None = None
 
     @property
     def mean(self) -> float:
         """Of the tasks' mean F1."""
-        return statistics.fmean(row.mean() for row in self.rows)
+        return statistics.fmean(self._f1(self.rows))
 
     @property
     def deviation(self) -> float | None:
         """Of the tasks' mean F1: between tasks, not between seeds."""
-        return statistics.stdev([row.mean() for row in self.rows]) if len(self.rows) > 1 else None
+        return statistics.stdev(self._f1(self.rows)) if len(self.rows) > 1 else None
 
     @property
     def gain(self) -> float | None:
         """Mean over tasks."""
-        return _mean(row.gain for row in self.rows)
+        return _mean(self._gains())
 
     @property
     def gain_deviation(self) -> float | None:
         """Of the gain, between tasks."""
-        gains = [row.gain for row in self.rows if row.gain is not None]
+        gains = self._gains()
         return statistics.stdev(gains) if len(gains) > 1 else None
 
     @property
     def error_reduction(self) -> float | None:
-        """Mean over tasks."""
-        return _mean(row.error_reduction for row in self.rows)
+        """Mean over tasks whose baseline makes errors."""
+        pairs = zip(self._f1(self.baseline), self._f1(self.rows), strict=False)
+        return _mean(error_reduction(theirs, ours) for theirs, ours in pairs if theirs < 1)
+
+    def _gains(self) -> list[float]:
+        return [ours - theirs for ours, theirs in zip(self._f1(self.rows), self._f1(self.baseline), strict=False)]
+
+    def _f1(self, rows: Sequence[Row]) -> list[float]:
+        """By task, the mean over its seeds."""
+        found = []
+        for row, seeds in zip(rows, self.seeds, strict=False):
+            scores = dict(zip(row.seeds, row.f1(), strict=True))
+            found.append(statistics.fmean(scores[seed] for seed in seeds))
+        return found
 
     @property
     def cpu_seconds(self) -> float:

@@ -10,10 +10,10 @@ from pathlib import Path
 from transfuse import bundle, corpora, formats, lexicons
 from transfuse.data.task import raw_documents, resolve
 from transfuse.gazetteer import Gazetteer, Term, read_terms, training_terms
-from transfuse.labels import LabelMap, canonical
+from transfuse.labels import LabelMap, common_name
 from transfuse.losses import Losses
 from transfuse.mirror import digest
-from transfuse.text import ConfigError, Corpus, DataError, Document, LabelError
+from transfuse.text import ConfigError, Corpus, DataError, Document
 
 __all__ = ["Annotator", "Naming", "count_texts", "find_annotator", "find_terms", "texts"]
 
@@ -38,7 +38,7 @@ class Naming:
             rename: Mapping[str, str] = self.labels.rename
             drop, mask = self.labels.drop, self.labels.mask
         else:
-            rename, drop, mask = {label: _common(label) for label in labels}, (), ()
+            rename, drop, mask = {label: common_name(label) for label in labels}, (), ()
         stay = {old: new for old, new in rename.items() if not self.only or new in self.only}
         return LabelMap(stay, (*drop, *(old for old in rename if old not in stay)), mask)
 
@@ -53,13 +53,6 @@ class Naming:
         if not named.labels:
             raise ConfigError(f"{corpus.name} has {', '.join(corpus.labels)}, but no {' or '.join(self.only)}")
         return named
-
-
-def _common(label: str) -> str:
-    try:
-        return canonical(label)
-    except LabelError:
-        return label
 
 
 @dataclass(frozen=True)

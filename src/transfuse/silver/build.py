@@ -11,7 +11,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -66,11 +66,14 @@ def build(
         raise ConfigError("an annotator is there twice, and would agree with itself")
     if agreement.threshold > agreement.weight(names):
         raise ConfigError(f"{agreement.threshold:g} have to agree, but all together weigh {agreement.weight(names):g}")
-    tally = _Tally(annotators, naming)
-    known = set().union(*tally.labels.values())
+    if unknown := sorted(set(agreement.weights or ()) - set(names)):
+        raise ConfigError(f"no tagger is called {', '.join(unknown)}; there are {', '.join(names)}")
+    looked_for = _Tally(annotators, replace(naming, only=())).labels
+    known = set().union(*looked_for.values())
     strangers = sorted(set(naming.only) - known)
-    if strangers and len(tally.labels) == len(annotators):
+    if strangers and len(looked_for) == len(annotators):
         raise ConfigError(f"no annotator looks for {', '.join(strangers)}; they look for {', '.join(sorted(known))}")
+    tally = _Tally(annotators, naming)
     began = time.process_time()
     with output_folder(folder) as place:
         with open_output(place / "provenance.jsonl") as provenance:
