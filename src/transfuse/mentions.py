@@ -16,7 +16,7 @@ from typing import Literal
 from transfuse.losses import Losses
 from transfuse.text import DataError, Document, Entity
 
-__all__ = ["UNITS", "Builder", "Fragments", "Mark", "Mismatch", "Piece", "Unit"]
+__all__ = ["UNITS", "Builder", "Fragments", "Mark", "Mismatch", "Passage", "Unit"]
 
 Unit = Literal["auto", "characters", "utf-16", "bytes", "crlf"]
 Mismatch = Literal["keep", "move", "drop", "raise"]
@@ -54,7 +54,7 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class Passage:
     """A passage of text and the offset at which it stands, in the file's own unit."""
 
     offset: int
@@ -124,7 +124,7 @@ class Builder:
     def document(
         self,
         identifier: str,
-        text: str | Sequence[Piece],
+        text: str | Sequence[Passage],
         marks: Sequence[Mark] = (),
         *,
         unknown: Sequence[tuple[int, int]] = (),
@@ -143,7 +143,7 @@ class Builder:
             DataError: an annotation that no text can hold, or half a surrogate pair in the text.
         """
         name = self._unique(identifier, line)
-        pieces = [Piece(0, text)] if isinstance(text, str) else text
+        pieces = [Passage(0, text)] if isinstance(text, str) else text
         for start, end in (span for mark in marks for span in mark.spans):
             if not 0 <= start < end:
                 raise self._error(name, f"a mention from {start} to {end}", _line(marks, start, end) or line)
@@ -160,7 +160,7 @@ class Builder:
     def _error(self, name: str, message: str, line: int) -> DataError:
         return DataError(f"document {name}: {message}", path=self._path, line=line)
 
-    def _refuse_gaps(self, name: str, pieces: Sequence[Piece], line: int) -> None:
+    def _refuse_gaps(self, name: str, pieces: Sequence[Passage], line: int) -> None:
         reached = 0
         for piece in pieces:
             if piece.offset - reached > _WIDEST:
@@ -177,7 +177,7 @@ class Builder:
         self._losses.add("altered", "document id is there twice", document=name, line=line)
         return self._unique(name, line)
 
-    def _convert(self, name: str, pieces: Sequence[Piece], marks: Sequence[Mark]) -> tuple[_Layout, list[Mark]]:
+    def _convert(self, name: str, pieces: Sequence[Passage], marks: Sequence[Mark]) -> tuple[_Layout, list[Mark]]:
         """The text and the marks in code points of it."""
         unit, layout = self._choose(pieces, marks)
         if unit != "characters" and marks:
@@ -209,7 +209,7 @@ class Builder:
         self._losses.add(action, reason, document=name, detail=detail, line=mark.line)
         return replace(mark, spans=(moved,) if moved else spans)
 
-    def _choose(self, pieces: Sequence[Piece], marks: Sequence[Mark]) -> tuple[str, _Layout]:
+    def _choose(self, pieces: Sequence[Passage], marks: Sequence[Mark]) -> tuple[str, _Layout]:
         """The unit under which most mentions stand where they should."""
         if self._unit != "auto":
             return self._unit, _lay_out(pieces, self._unit)
@@ -295,7 +295,7 @@ def _same(found: str | None, said: str | None) -> bool:
     return found is not None and said is not None and (found == said or found.split() == said.split())
 
 
-def _lay_out(pieces: Sequence[Piece], unit: str) -> _Layout:
+def _lay_out(pieces: Sequence[Passage], unit: str) -> _Layout:
     """Passages put together; a gap, or a passage that would overlap the one before, begins with a line break."""
     if unit == "characters" and len(pieces) == 1 and pieces[0].offset == 0:
         return _Layout(pieces[0].text, None)

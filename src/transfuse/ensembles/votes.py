@@ -20,9 +20,9 @@ from transfuse.taggers.reading import Piece, Reader, Reading, Window, chunks, pi
 from transfuse.tags import Span
 from transfuse.text import BundleError, Document, Entity
 
-__all__ = ["Rule", "VoteTagger", "best_spans", "mean_marginals", "span_chances"]
+__all__ = ["VoteRule", "VoteTagger", "best_spans", "mean_marginals", "span_chances"]
 
-Rule = Literal["majority", "plurality", "mean", "credit"]
+VoteRule = Literal["majority", "plurality", "mean", "credit"]
 """majority: relative majority on spans, finding nothing being a vote, see `transfuse.ensembles.ballots.elect`;
 plurality: that among what was found, finding nothing being no vote, where a mention needs as many voters as
 an encoder has heads; mean: the best legal path under the mean of all heads' tag probabilities, each tag's mean being
@@ -53,7 +53,7 @@ class VoteTagger:
         labels: Iterable[str],
         *,
         kinds: Sequence[Sequence[str]],
-        rule: Rule = "majority",
+        rule: VoteRule = "majority",
         credit: Credit | None = None,
         chunk: int = 40_000,
         keep: int = 16_000,

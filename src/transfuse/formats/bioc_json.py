@@ -13,7 +13,7 @@ from typing import Any
 from transfuse.files import Source, Writer
 from transfuse.jsonio import Record, dump, values
 from transfuse.losses import Losses
-from transfuse.mentions import Builder, Fragments, Mark, Mismatch, Piece, Unit
+from transfuse.mentions import Builder, Fragments, Mark, Mismatch, Passage, Unit
 from transfuse.text import Document, Entity
 
 __all__ = ["KEEPS", "SUFFIXES", "read", "sniff", "write"]
@@ -60,7 +60,7 @@ def read(
             sentences = passage.records("sentences", "a sentence")
             holders += sentences
             parts = [passage] if passage.value.get("text") or not sentences else sentences
-            pieces += [Piece(part.get("offset", int), part.get("text", str, "")) for part in parts]
+            pieces += [Passage(part.get("offset", int), part.get("text", str, "")) for part in parts]
         marks = []
         for holder in holders:
             for _ in holder.get("relations", list, []):

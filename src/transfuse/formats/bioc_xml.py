@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from transfuse.files import Source, Writer
 from transfuse.losses import Losses
-from transfuse.mentions import Builder, Fragments, Mark, Mismatch, Piece, Unit
+from transfuse.mentions import Builder, Fragments, Mark, Mismatch, Passage, Unit
 from transfuse.text import DataError, Document, Entity
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class _Reader:
         pieces = []
         for passage in element.iterfind("passage"):
             parts = [passage] if passage.find("text") is not None else passage.findall("sentence") or [passage]
-            pieces += [Piece(self._offset(part), part.findtext("text") or "") for part in parts]
+            pieces += [Passage(self._offset(part), part.findtext("text") or "") for part in parts]
         for relation in element.iter("relation"):
             self._losses.add("skipped", "relation", document=name, line=relation.sourceline)
         marks = [mark for annotation in element.iter("annotation") if (mark := self._mark(name, annotation))]

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from transfuse.ensembles.ballots import Ballot, agreement
 from transfuse.ensembles.credit import Credit, estimate, observe
-from transfuse.ensembles.votes import Rule, VoteTagger
+from transfuse.ensembles.votes import VoteRule, VoteTagger
 from transfuse.nn.divergence import Kernel
 from transfuse.nn.encoder import Encoder
 from transfuse.ranges import check_ranges
@@ -54,8 +54,8 @@ class Muct(Supervised):
         raw_batch: raw sentences a step for the MMD.
         raw_limit: raw sentences that may be pseudo-labelled, about; 0 for all.
         gate: the paper's feature selection layer: a learned share of each unit is let through to the heads.
-        vote: see `transfuse.ensembles.votes.Rule`. ``credit``, which is not the paper's, takes three sources at least.
-            Under ``mean``, what is told of rounds is the vote of the majority.
+        vote: see `transfuse.ensembles.votes.VoteRule`. ``credit``, which is not the paper's, takes three sources at
+            least. Under ``mean``, what is told of rounds is the vote of the majority.
         select: the round that is kept: the best on ``dev``, where the target has a development split; or the one
             after which the voters agree best on held-out raw text, which is also the rule where there is no
             development split; or the ``last``.
@@ -82,7 +82,7 @@ class Muct(Supervised):
     raw_batch: int = 4
     raw_limit: int = 2000
     gate: bool = False
-    vote: Rule = "majority"
+    vote: VoteRule = "majority"
     select: Literal["dev", "agreement", "last"] = "dev"
     start: Literal["own", "pooled"] = "own"
     others: float = 0.0

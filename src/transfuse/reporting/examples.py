@@ -12,7 +12,7 @@ from transfuse.scoring.analysis import outcome_overlap
 from transfuse.text import Document, Entity, TransfuseError
 from transfuse.words import sentences
 
-__all__ = ["Example", "Piece", "TwoSystems", "examples", "two_systems"]
+__all__ = ["Example", "Stretch", "TwoSystems", "examples", "two_systems"]
 
 _EXAMPLES = {"{first} wrong, {other} right": 3, "{first} right, {other} wrong": 2, "both wrong": 2}
 _LONGEST = 320
@@ -68,7 +68,7 @@ def _predictions(row: Row) -> tuple[Document, ...]:
 
 
 @dataclass(frozen=True)
-class Piece:
+class Stretch:
     """Some text of an example.
 
     Attributes:
@@ -94,7 +94,7 @@ class Example:
 
     kind: str
     document: str
-    lines: tuple[tuple[str, tuple[Piece, ...]], ...]
+    lines: tuple[tuple[str, tuple[Stretch, ...]], ...]
 
 
 def examples(pair: TwoSystems) -> list[Example]:
@@ -131,7 +131,7 @@ def _spread(items: Sequence[Example], few: int) -> list[Example]:
 
 def _pieces(
     text: str, start: int, end: int, gold: Sequence[Entity], found: Sequence[Entity] | None
-) -> tuple[Piece, ...]:
+) -> tuple[Stretch, ...]:
     """A sentence cut at its mentions; of those that overlap the one that begins first is shown, then the longer."""
     if found is None:
         marks = [(entity, "gold") for entity in gold]
@@ -141,6 +141,6 @@ def _pieces(
     pieces, at = [], start
     for entity, state in sorted(marks, key=lambda mark: (mark[0].start, -mark[0].end)):
         if entity.start >= at:
-            pieces += [Piece(text[at : entity.start]), Piece(text[entity.start : entity.end], entity.label, state)]
+            pieces += [Stretch(text[at : entity.start]), Stretch(text[entity.start : entity.end], entity.label, state)]
             at = entity.end
-    return tuple(piece for piece in (*pieces, Piece(text[at:end])) if piece.text)
+    return tuple(piece for piece in (*pieces, Stretch(text[at:end])) if piece.text)
