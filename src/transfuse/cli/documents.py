@@ -235,8 +235,8 @@ def _renamed(gold: list[Document], found: list[Document]) -> list[Document]:
     changed = {old: new for old, new in names.items() if new != old and new in theirs}
     if not changed:
         return gold
-    for old, new in changed.items():
-        note(f"{old} of gold is scored as {new}, its common name, as the prediction calls it")
+    renamed = ", ".join(f"{old} as {new}" for old, new in changed.items())
+    note(f"labels of gold are scored by their common names, as the prediction has them: {renamed}")
     return list(LabelMap({label: changed.get(label, label) for label in ours}).apply(gold))
 
 
