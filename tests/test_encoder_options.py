@@ -308,7 +308,7 @@ def test_sources_hand_adapters_over(bert: str, cache: Path, tmp_path: Path) -> N
 
 def test_without_the_library_adapters_are_one_line(bert: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "peft", None)
-    with pytest.raises(ConfigError, match=r"encoder\.lora needs an extra: pip install transfuse\[lora\]"):
+    with pytest.raises(ConfigError, match=r'encoder\.lora needs an extra: pip install "transfuse\[lora\]"'):
         loaded(bert, lora=Lora())
 
 

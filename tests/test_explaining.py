@@ -702,7 +702,7 @@ def test_a_mistake_is_one_line_and_nothing_is_written(
 
 def test_without_captum_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "captum.attr", None)
-    with pytest.raises(ConfigError, match=r"pip install transfuse\[explain\]"):
+    with pytest.raises(ConfigError, match=r'pip install "transfuse\[explain\]"'):
         explain(make(), DOCUMENT, Entity(0, 5, "Disease"))
 
 
