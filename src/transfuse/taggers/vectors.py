@@ -11,7 +11,7 @@ import json
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -314,26 +314,26 @@ def folds_widths(text: Iterable[str], read: Iterable[str]) -> bool:
     return found | {corpora.info(name).language if name in known else "" for name in read} != {"en"}
 
 
-def _apart(settings: Vectors, task: Task) -> frozenset[str]:
-    """Ids of test documents that the target's corpus has in its published training split: a fold's, or drawn ones."""
+def _apart(settings: Vectors, task: Task) -> dict[str, frozenset[str]]:
+    """By corpus, ids of test documents that it was published with for training: those of a fold, or drawn ones."""
     from transfuse import corpora
 
     name, _, fold = task.target.name.partition(", fold ")
     if name not in settings.corpora or not (fold or "test" not in corpora.info(name).splits):
-        return frozenset()
-    return frozenset(document.id for document in task.target.test)
+        return {}
+    return {name: frozenset(document.id for document in task.target.test)}
 
 
-def _content(settings: Vectors, fold: bool, apart: frozenset[str]) -> str:
+def _content(settings: Vectors, fold: bool, apart: Mapping[str, frozenset[str]]) -> str:
     """What stands for the text of published files: their checksums, which reading them would only confirm."""
     from transfuse import corpora
 
     files = [dict(corpora.raw_info(name).files) for name in settings.text]
     files += [dict(corpora.info(name).splits["train"].files) for name in settings.corpora]
-    return json.dumps([*files, *(["widths folded"] if fold else []), *([sorted(apart)] if apart else [])])
+    return json.dumps([*files, *(["widths folded"] if fold else []), *(sorted(ids) for ids in apart.values())])
 
 
-def _texts(settings: Vectors, task: Task, apart: frozenset[str]) -> Iterator[Document]:
+def _texts(settings: Vectors, task: Task, apart: Mapping[str, frozenset[str]]) -> Iterator[Document]:
     if settings.kind == "task":
         for corpus in (task.target, *task.sources):
             yield from corpus.train
@@ -344,5 +344,5 @@ def _texts(settings: Vectors, task: Task, apart: frozenset[str]) -> Iterator[Doc
     for name in settings.text:
         yield from corpora.raw(name)
     for name in settings.corpora:
-        ours = apart if task.target.name.partition(", fold ")[0] == name else frozenset[str]()
-        yield from (document for document in corpora.load(name).train if document.id not in ours)
+        held = apart.get(name, frozenset())
+        yield from (document for document in corpora.load(name).train if document.id not in held)
