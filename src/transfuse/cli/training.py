@@ -179,6 +179,9 @@ def _finish(recipe: Recipe, output: Path | None, device: str, as_json: bool) -> 
     renamed = [f"{what.removeprefix(_RENAMED)} ({n:,})" for what, n in run.data["losses"].items() if _RENAMED in what]
     if renamed:
         say(f"labels renamed: {', '.join(renamed)}")
+    for what, number in run.data["losses"].items():
+        if _RENAMED not in what:
+            note(f"in reading: {number:,} {what}")
     for source in run.data["sources"]:
         removed = sum(source["removed"].values())
         say(f"{source['name']}: {count(removed, 'document')} taken out that the target's dev or test holds")
