@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import multiprocessing
 import random
+import signal
 import statistics
+import subprocess
+import sys
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -628,6 +631,27 @@ def test_a_process_that_dies_fails_its_cell_and_an_interruption_leaves_none_behi
     assert [event.kind for event in events] == ["starts", "failed", "starts"]
     assert "died with exit code -9" in events[1].text
     assert not multiprocessing.active_children()
+
+
+ABANDONING = """
+import os, signal, time
+from transfuse.experiments.cells import _Worker
+
+class Silent:
+    def do(self, recipe, tell):
+        time.sleep(600)
+
+if __name__ == "__main__":
+    _Worker(Silent()).connection.send("a recipe")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_process_goes_with_the_one_that_started_it_however_that_ends(tmp_path):
+    (tmp_path / "abandoning.py").write_text(ABANDONING)
+    # its children hold the pipe as well, so this waits for all of them
+    ended = subprocess.run([sys.executable, tmp_path / "abandoning.py"], stdout=subprocess.PIPE, timeout=60)
+    assert ended.returncode == -signal.SIGKILL
 
 
 def test_cells_that_need_the_same_source_do_not_start_together():

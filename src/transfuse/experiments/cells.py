@@ -7,8 +7,10 @@ also where its run folder is gone; one that was killed goes on where it was.
 from __future__ import annotations
 
 import multiprocessing
+import os
 import shutil
 import signal
+import threading
 import time
 import traceback
 import warnings
@@ -284,15 +286,23 @@ def _deaf() -> Iterator[None]:
 
 
 def _serve(connection: Connection, work: _Work) -> None:
-    """Run cells until the parent is gone; while one runs, that is noticed at the next word on its progress."""
+    """Run cells until the parent is gone, however it went: whoever starts it again finds nobody in its folders."""
     import torch
 
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     warnings.showwarning = lambda message, *_, **__: connection.send(("warns", str(message), 0.0))
     with connection, suppress(EOFError, ConnectionError):
         while True:
             recipe = connection.recv()
             connection.send(_outcome(recipe, work, _Teller(connection)))
+
+
+def _leave_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent
+    parent.join()
+    os._exit(1)
 
 
 def _outcome(recipe: Recipe, work: _Work, tell: Any) -> tuple[str, str, float]:
