@@ -1,8 +1,9 @@
 """A transformer under a CRF beside a bare loop over the library's token classifier, on the same batches.
 
-Usage: python benchmarks/transformer.py [RUN ...]. With finished runs of a transformer, how fast they tag in 8-bit
-integers instead, and at which price in F1. NCBI-disease, one thread, CPU seconds; both sides take turns. The bare loop
-gets words, sentences and batches ready-made. Needs the real corpus (TRANSFUSE_MIRROR, or a download).
+Usage: python benchmarks/transformer.py [RUN ...]. Also what bf16 saves or costs on this processor. With finished runs
+of a transformer, how fast they tag in 8-bit integers instead, and at which price in F1. NCBI-disease, one thread, CPU
+seconds; all sides take turns. The bare loop gets words, sentences and batches ready-made. Needs the real corpus
+(TRANSFUSE_MIRROR, or a download).
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -101,26 +104,28 @@ def compare(corpus: Corpus) -> None:
     bare = Bare(len(domain.tagset.names))
     fed = batches(domain.items, size=BATCH, words_at_most=10**6, seed="benchmark")[: STEPS * ROUNDS]
     words = {id(item): text for item, text in zip(domain.items, spelt(corpus.train), strict=True)}
-    taken = {"ours": 0.0, "bare": 0.0}
+    taken = {"ours": 0.0, "bf16": 0.0, "bare": 0.0}
     for number in range(ROUNDS):
         some = fed[number * STEPS : (number + 1) * STEPS]
 
-        def ours(some: Sequence[list[Sentence]] = some, number: int = number) -> None:
+        def ours(name: str, training: Training, some: Sequence[list[Sentence]] = some, number: int = number) -> None:
             def objective(step: Step) -> dict[str, torch.Tensor]:
                 batch = encoding.batch(step.target, domain.tagset)
                 states = encoding.encoder(batch)
                 return {"crf": domain.head.loss(states, batch.lengths, tags=batch.tags, allowed=batch.allowed).mean()}
 
-            stage = run.stage(f"round-{number}")
+            stage = run.stage(f"{name}-{number}")
             run_fit(encoding, [domain], objective, lambda _: [Step(b) for b in some], training, stage=stage)
 
         def theirs(some: Sequence[list[Sentence]] = some) -> None:
             for batch in some:
                 bare.step([words[id(item)] for item in batch], [item.tags for item in batch])
 
-        taken["ours"] += seconds(ours)
+        taken["ours"] += seconds(partial(ours, "single", training))
+        taken["bf16"] += seconds(partial(ours, "bf16", replace(training, precision="bf16")))
         taken["bare"] += seconds(theirs)
     print(f"training: {taken['ours'] / taken['bare']:.2f} of the bare loop's CPU seconds ({taken['bare']:.1f})")
+    print(f"training in bf16: {taken['bf16'] / taken['ours']:.2f} of the CPU seconds of single precision")
     documents = corpus.test
     tagger, bare_words = domain.tagger(encoding), spelt(documents)
     rounds = [(seconds(lambda: list(tagger.tag(documents))), seconds(lambda: bare.tag(bare_words))) for _ in range(3)]
