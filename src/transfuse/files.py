@@ -88,10 +88,7 @@ class Source:
         if self.path and not self.path.exists():
             raise DataError("no such file or folder", path=self.name)
         if encoding != "auto":
-            try:
-                codecs.lookup(encoding)
-            except LookupError:
-                raise ConfigError(f"unknown encoding {encoding!r}") from None
+            _check_codec(encoding)
 
     def __enter__(self) -> Source:
         return self
@@ -104,9 +101,18 @@ class Source:
         """A `DataError` that names this input."""
         return DataError(message, path=self.name, line=line)
 
+    @property
+    def named_encoding(self) -> str | None:
+        """The codec that somebody named; None where it is to be found out, and broken bytes are an error."""
+        return None if (self._encoding, self._errors) == ("auto", "strict") else self.encoding()
+
     def child(self, path: Path) -> Source:
-        """A file of this folder, read in the same way; its stem is its place in the folder without suffixes."""
-        stem = path.relative_to(self.path or path.parent)
+        """A file of this folder, or beside this file, read in the same way.
+
+        Its stem is its place in the folder without suffixes.
+        """
+        folder = self.path if self.path and self.path.is_dir() else path.parent
+        stem = path.relative_to(folder)
         return Source(
             path,
             encoding=self._encoding,
@@ -166,7 +172,7 @@ class Source:
             DataError: bytes that the encoding cannot hold, or a gzip file that is cut off.
         """
         number, codec = 0, self.encoding()
-        wide = codec.lower().replace("_", "-").startswith(("utf-16", "utf-32"))
+        wide = codecs.lookup(codec).name.startswith(("utf-16", "utf-32"))
         pieces: Iterable[str | bytes] = self.stream
         if wide:
             pieces = io.TextIOWrapper(self.stream, codec, self._errors, newline="\n")
@@ -241,6 +247,14 @@ class Source:
                 yield piece
 
 
+def _check_codec(name: str) -> None:
+    """Raises ConfigError where there is no such codec, or it is none of text, as ``hex``."""
+    try:
+        "".encode(name)
+    except (LookupError, UnicodeError):
+        raise ConfigError(f"unknown encoding {name!r}") from None
+
+
 class Writer:
     """Takes text; a leading U+FEFF is doubled, since readers take a single one for the byte order mark."""
 
@@ -300,24 +314,30 @@ def _packed(raw: IO[bytes], path: Path) -> Iterator[IO[bytes]]:
 def write_beside(path: Path) -> Iterator[Path]:
     """A name beside a path, for a file or folder that gets the path's name when all went well, and is gone otherwise.
 
-    What stood there before is replaced, a folder too.
+    What stood there before is replaced, a folder too; a link stays, and what it leads to is replaced. A device or a pipe
+    is written into.
 
     Raises:
         DataError: it cannot be written.
     """
-    part, old = (path.with_name(f".{path.name}.{os.getpid()}.{end}") for end in ("part", "old"))
+    place = path.resolve()
+    if place == Path.cwd() or not place.name:
+        raise DataError("is the folder that this runs in: name another", path=str(path))
+    part, old = (place.with_name(f".{place.name}.{os.getpid()}.{end}") for end in ("part", "old"))
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            yield path
+            return
         yield part
-        if part.is_dir() and path.is_dir():
-            path.rename(old)
-        part.replace(path)
+        if part.is_dir() and place.is_dir():
+            place.rename(old)
+        part.replace(place)
     except OSError as fault:
         raise DataError(f"cannot be written: {fault.strerror or fault}", path=str(path)) from None
     finally:
         for rest in (part, old):
-            if rest.is_dir():
-                shutil.rmtree(rest)
-            else:
+            shutil.rmtree(rest, ignore_errors=True)
+            with suppress(OSError):
                 rest.unlink(missing_ok=True)
 
 

@@ -66,6 +66,8 @@ def _check(name: str, verb: str, given: dict[str, Any]) -> None:
         if key not in hints:
             known = f"choose one of {', '.join(sorted(hints))}" if hints else "it has none"
             raise ConfigError(f"format {name} has no option {key!r} to {verb} with: {known}")
+        if value == "":
+            raise ConfigError(f"option {key} of format {name} is empty")
         if not _fits(hints[key], value):
             raise ConfigError(f"option {key} of format {name} is {_say(hints[key])}, not {value!r}")
 
@@ -201,7 +203,8 @@ def read(
     name, given = _named(format, given)
     for key, value in (("encoding", encoding), ("errors", errors)):
         given.setdefault(key, value)
-    encoding, errors = given.get("encoding", "auto"), given.get("errors", "strict")
+    encoding, errors = str(given["encoding"]), given["errors"]  # 1252 is a name
+    given["encoding"] = encoding
     opened = Source(source, encoding=encoding, errors=errors, losses=losses, stem=stem)
     name = _detect(opened) if name == "auto" else name
     _check(name, "read", given)

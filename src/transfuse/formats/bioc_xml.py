@@ -47,7 +47,7 @@ def read(
     """The documents of a collection, one at a time.
 
     Args:
-        source: the file, in the encoding that it declares itself.
+        source: the file; in the encoding that it declares itself where none is named.
         losses: collects discontinuous mentions, mentions that differ from their text, offsets in another unit,
             relations, annotations without a location, repeated ids.
         fragments: as in `Builder`.
@@ -61,13 +61,14 @@ def read(
     from lxml import etree  # type: ignore[import-untyped]
 
     build = Builder(source.name, losses, mismatch=mismatch, fragments=fragments, unit=unit)
-    events = etree.iterparse(
-        source.stream, ("start", "end"), resolve_entities=False, no_network=True, remove_comments=True, remove_pis=True
+    parser = etree.XMLPullParser(
+        ("start", "end"), resolve_entities=False, no_network=True, remove_comments=True, remove_pis=True
     )
     depth, number = 0, 0
     try:
-        with source.unpacking():
-            for event, element in events:
+        for piece in _pieces(source):
+            parser.feed(piece)
+            for event, element in parser.read_events():
                 depth += 1 if event == "start" else -1
                 if event == "start" and depth == 1 and element.tag != "collection":
                     raise source.error(f"<{element.tag}> is not the root of BioC: <collection> is", element.sourceline)
@@ -76,8 +77,19 @@ def read(
                     yield _Reader(source, losses, label).document(build, element, f"{source.stem}/{number}")
                     while element.getprevious() is not None:
                         del element.getparent()[0]
+        parser.close()
     except etree.XMLSyntaxError as fault:
         raise source.error(f"not well-formed XML: {fault.msg}", max(1, fault.lineno or 0)) from None
+
+
+def _pieces(source: Source) -> Iterator[bytes | str]:
+    """The file: as bytes, whose encoding it declares itself, or as text where somebody named one."""
+    if source.named_encoding:
+        yield from source.pieces()
+        return
+    with source.unpacking():
+        while piece := source.stream.read(1 << 16):
+            yield piece
 
 
 class _Reader:

@@ -76,14 +76,13 @@ def read(
         return
     if annotations:
         raise ConfigError("annotations are given beside a handle of a text, not beside a path")
-    folder = source if source.path.is_dir() else Source(source.path.parent)
     for path in _texts(source):
         partner = path.with_suffix(".ann")
-        with folder.child(path) as text:
+        with source.child(path) as text:
             if not partner.exists():
                 yield _document(text, None, losses, rules)
                 continue
-            with folder.child(partner) as marks:
+            with source.child(partner) as marks:
                 yield _document(text, marks, losses, rules)
 
 
