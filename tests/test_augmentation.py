@@ -200,11 +200,26 @@ def test_settings_that_mean_nothing(table, message):
         make_recipe({"data": {"target": "demo-neurology", "augment": table}})
 
 
+def test_a_lexicon_without_a_second_name_is_refused(tmp_path: Path):
+    (tmp_path / "names.tsv").write_text("gout\nfever\tFever\n")
+    with pytest.raises(ConfigError, match="has a second name"):
+        augmented(NOTES, Augment(synonyms=1.0, lexicons=(str(tmp_path / "names.tsv"),)), seed=0)
+
+
+def test_names_side_by_side_do_not_run_together():
+    some = [
+        Document("a", "53. The fever", (Entity(0, 2, "A"), Entity(2, 3, "B"), Entity(4, 7, "A"), Entity(8, 13, "B")))
+    ]
+    for copy in augmented(some, Augment(copies=20, mentions=1.0), seed=1):
+        offsets = words(copy.text)
+        assert {e.start for e in copy.entities} <= {start for start, _ in offsets}
+
+
 def test_lexicons_that_there_are_not(tmp_path: Path):
     with pytest.raises(ConfigError, match="'nowhere' is no file and no lexicon"):
         augmented(NOTES, Augment(synonyms=1.0, lexicons=("nowhere",)), seed=0)
-    (tmp_path / "bad.tsv").write_bytes(b"\xff\xfe\xff")
-    with pytest.raises(DataError, match=r"bad\.tsv: cannot be read"):
+    (tmp_path / "bad.tsv").write_bytes(b"\xff")
+    with pytest.raises(DataError, match=r"bad\.tsv:1: byte 0xff is not utf-8"):
         augmented(NOTES, Augment(synonyms=1.0, lexicons=(str(tmp_path / "bad.tsv"),)), seed=0)
 
 

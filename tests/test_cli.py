@@ -345,9 +345,49 @@ def test_score_knows_a_label_by_its_common_name(call, here):
         (here / f"{name}.jsonl").write_text("".join(json.dumps(document) + "\n" for document in documents))
     status, out, err = call("score", "gold.jsonl", "found.jsonl", "--json")
     assert (status, json.loads(out)["kinds"]["strict"]["micro"]["f1"]) == (0, 1.0)
-    assert "common names, as the prediction has them: Test as MedicalTest\n" in err
+    assert "common names, as a prediction has them: Test as MedicalTest\n" in err
     status, out, err = call("score", "gold.jsonl", "gold.jsonl", "--json")
     assert list(json.loads(out)["kinds"]["strict"]["types"]) == ["Test"] and not err
+
+
+def test_two_predictions_are_scored_under_the_same_names(call, here):
+    spans = [{"start": 0, "end": 1, "label": "Test"}, {"start": 2, "end": 3, "label": "Problem"}]
+    theirs = [{**spans[0], "label": "MedicalTest"}, spans[1]]
+    for name, entities in (("gold", spans), ("new", theirs), ("old", spans)):
+        (here / f"{name}.jsonl").write_text(json.dumps({"id": "1", "text": "a b", "entities": entities}) + "\n")
+    _, out, err = call("score", "gold.jsonl", "new.jsonl", "--against", "old.jsonl", "--json")
+    told = json.loads(out)["against"]
+    assert (told["system"], told["baseline"]) == (1.0, 1.0) and "Test as MedicalTest" in err
+
+
+def test_score_counts_what_a_label_map_leaves_out(call, here):
+    spans = [{"start": 0, "end": 1, "label": "A"}, {"start": 2, "end": 3, "label": "B"}]
+    (here / "gold.jsonl").write_text(json.dumps({"id": "1", "text": "a b", "entities": spans}) + "\n")
+    (here / "map.toml").write_text('drop = ["B"]\n[rename]\nA = "A"\n')
+    _, _, err = call("score", "gold.jsonl", "gold.jsonl", "--labels", "map.toml")
+    assert err.count("gold.jsonl: 1 dropped: label B") == 2
+
+
+def test_a_link_stays_a_device_takes_it_and_no_folder_is_lost(call, here):
+    (here / "link.jsonl").symlink_to("real.jsonl")
+    assert call("convert", "gold.jsonl", "link.jsonl")[0] == 0
+    assert (here / "link.jsonl").is_symlink() and (here / "real.jsonl").read_bytes() == (
+        here / "gold.jsonl"
+    ).read_bytes()
+    os.mkfifo(here / "pipe")
+    reader = subprocess.Popen(["cat", here / "pipe"], stdout=subprocess.PIPE)
+    assert call("convert", "gold.jsonl", "pipe", "--to", "jsonl")[0] == 0
+    assert reader.communicate(timeout=20)[0] == (here / "gold.jsonl").read_bytes()
+    (here / "mine").mkdir()
+    (here / "mine" / "notes.txt").write_text("fever\n")
+    (here / "names.txt").write_text("fever\tDisease\n")
+    status, _, err = call("silver", "gazetteer", "terms:names.txt", "--out", "mine")
+    assert status == 2 and "mine is there and is no bundle" in err and (here / "mine" / "notes.txt").exists()
+    for output in (".", "", "gold.jsonl/x.jsonl", "x" * 250 + ".jsonl"):
+        process = child("convert", "gold.jsonl", output, "--to", "jsonl")
+        err = process.communicate()[1].decode()
+        assert process.returncode == 2 and err.startswith("error: ") and err.count("\n") == 1
+    assert not list(here.glob(".*"))
 
 
 @pytest.mark.parametrize(

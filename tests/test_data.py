@@ -10,6 +10,7 @@ import pytest
 
 from transfuse.data.task import Data, build_task, find_labels, resolve, resolve_target
 from transfuse.labels import LabelMap
+from transfuse.losses import Losses
 from transfuse.text import ConfigError, Corpus, DataError, LabelError
 
 
@@ -132,7 +133,7 @@ def test_names_that_lead_nowhere(spec: str, error: type[Exception], message: str
 
 def test_too_few_documents(tmp_path: Path) -> None:
     write(tmp_path / "few.jsonl", sentences("asthma", 3))
-    with pytest.raises(DataError, match=r"few\.jsonl: too few documents \(3\)"):
+    with pytest.raises(DataError, match=r"few\.jsonl: too few different documents \(3\)"):
         resolve(str(tmp_path / "few.jsonl"))
 
 
@@ -223,3 +224,36 @@ def test_sources_without_a_common_label_have_to_be_asked_for(folder: Path, tmp_p
         build_task(Data(str(folder), (str(tmp_path / "source"),)), seed=0)
     task, _ = build_task(Data(str(folder), (str(tmp_path / "source"),), disjoint=True), seed=0)
     assert (task.target.labels, task.sources[0].labels) == (("Disease",), ("Gene",))
+
+
+def test_a_folder_has_one_file_a_split_and_says_what_lies_beside(folder: Path) -> None:
+    (folder / "more.jsonl").write_text("")
+    losses = Losses()
+    resolve(str(folder), losses=losses)
+    assert losses.counts == {"skipped: file beside the splits": 1}
+    (folder / "train.part2.jsonl").write_text("")
+    with pytest.raises(DataError, match=r"holds train\.jsonl and train\.part2\.jsonl, both for train"):
+        resolve(str(folder))
+
+
+def test_documents_of_one_text_are_not_divided(tmp_path: Path) -> None:
+    write(tmp_path / "one.jsonl", sentences("asthma", 10) * 6)
+    corpus = resolve(str(tmp_path / "one.jsonl"))
+    texts = [{document.text for document in split} for split in corpus.splits.values()]
+    assert sum(map(len, texts)) == 10 and sum(map(len, corpus.splits.values())) == 60
+
+
+def test_what_is_not_labelled_is_raw_text_whatever_it_is_called(tmp_path: Path) -> None:
+    for split, count in (("train", 30), ("test", 5)):
+        rows = [json.loads(line) for line in _lines(tmp_path, split, count)]
+        rows = [{**row, "id": str(i % 10)} for i, row in enumerate(rows)]
+        (tmp_path / "target").mkdir(exist_ok=True)
+        (tmp_path / "target" / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    task, facts = build_task(Data(str(tmp_path / "target"), share=0.2), seed=0)
+    assert (len(task.target.train), len(task.raw)) == (facts["labelled"], facts["raw"])
+    assert facts["labelled"] + facts["raw"] == 27  # a tenth is held out for development
+
+
+def _lines(folder: Path, split: str, count: int) -> list[str]:
+    write(folder / f"{split}.jsonl", sentences(f"asthma{split}", count))
+    return (folder / f"{split}.jsonl").read_text().splitlines()

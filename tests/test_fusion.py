@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from transfuse import bundle, formats, methods
 from transfuse import tags as tagging
 from transfuse.cli import main
+from transfuse.cli.fusing import _annotated
+from transfuse.data.task import resolve
 from transfuse.ensembles import fusion
 from transfuse.ensembles.ballots import Ballot, elect
 from transfuse.ensembles.calibrated import calibrate
@@ -53,7 +55,7 @@ from transfuse.taggers.neural import NeuralTagger
 from transfuse.taggers.reading import Reading, Window
 from transfuse.taggers.vocabulary import Vocabulary
 from transfuse.tags import Span
-from transfuse.text import BundleError, ConfigError, Corpus, Document, Entity, Task
+from transfuse.text import BundleError, ConfigError, DataError, Corpus, Document, Entity, Task
 from transfuse.words import words
 
 LABELS = ("A", "B")
@@ -845,3 +847,22 @@ def test_without_development_data_nothing_is_trained(task: Task, tmp_path: Path)
     with pytest.raises(ConfigError, match="dev has 0 documents: 5 are the fewest"):
         Fusion(MEMBERS).fit(bare, run=Run(tmp_path))
     assert not any(tmp_path.iterdir())
+
+
+def test_what_teaches_a_rule_does_not_judge_it(taggers: dict[str, Any]) -> None:
+    corpus = taggers["corpus"]
+    with pytest.raises(ConfigError, match="2 of the held-out documents stand in dev"):
+        fuse(parts(taggers, "good", "far"), corpus.dev, annotated=corpus.labels, held_out=corpus.dev[:2])
+
+
+def test_a_folder_of_splits_chooses_by_its_dev_alone(tmp_path: Path) -> None:
+    corpus = resolve("demo-neurology")
+    for split in ("Train", "Dev", "Test"):
+        formats.write(corpus.splits[split.lower()][:9], tmp_path / f"{split}.jsonl", "jsonl")
+    for spec in (str(tmp_path), f"jsonl:{tmp_path}"):
+        assert [d.id for d in _annotated(spec, None)[0]] == [d.id for d in corpus.dev[:9]]
+    (tmp_path / "Train.jsonl").unlink()
+    assert [d.id for d in _annotated(str(tmp_path), None)[0]] == [d.id for d in corpus.dev[:9]]
+    (tmp_path / "Dev.jsonl").unlink()
+    with pytest.raises(DataError, match="holds test documents alone"):
+        _annotated(str(tmp_path), None)

@@ -402,3 +402,33 @@ def test_four_public_systems_make_a_silver_corpus(tmp_path):
         assert record["documents"] == 500
         sizes.append(record["mentions"]["Gene"])
     assert sizes == sorted(sizes, reverse=True) and sizes[-1] > 1000
+
+
+def test_what_annotations_lost_is_told_and_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("text", "one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.txt").write_text("asthma and measles")
+    for name in ("one", "two"):
+        (tmp_path / name / "1.ann").write_text("T1\tDisease 0 6;11 18\tasthma measles\n")
+    with pytest.raises(SystemExit) as left:
+        main(
+            [
+                "silver",
+                "build",
+                f"{tmp_path}/one",
+                f"{tmp_path}/two",
+                "--text",
+                f"{tmp_path}/text",
+                "--out",
+                f"{tmp_path}/out",
+            ]
+        )
+    assert not left.value.code
+    assert capsys.readouterr().err.count(": 1 joined: ") == 2
+    record = json.loads((tmp_path / "out" / "silver.json").read_text())
+    assert [sum(each["losses"].values()) for each in record["taggers"]] == [1, 1]
+
+
+def test_an_agreement_is_a_number() -> None:
+    with pytest.raises(ConfigError, match="agreement is a number of taggers"):
+        Agreement(float("nan"))

@@ -16,7 +16,7 @@ from typing import Any, Protocol, Self, cast
 from transfuse.files import write_beside
 from transfuse.text import BundleError, ConfigError, DataError, Tagger
 
-__all__ = ["VERSION", "describe", "load", "locate", "save"]
+__all__ = ["VERSION", "check_output", "describe", "load", "locate", "save"]
 
 VERSION = 2
 """Of the folder's format. Another version is refused, never guessed at."""
@@ -43,6 +43,13 @@ class _Kind(Tagger, Protocol):
     def load(cls, folder: Path, config: dict[str, Any]) -> Self: ...
 
 
+def check_output(folder: Path) -> None:
+    """Raises ConfigError where a bundle would take the place of something that is none, which nobody meant to lose."""
+    empty = folder.is_dir() and not any(folder.iterdir())
+    if folder.exists() and not empty and not (folder / "bundle.json").is_file():
+        raise ConfigError(f"{folder} is there and is no bundle: name another output")
+
+
 def save(tagger: Tagger, folder: Path, *, card: str = "", facts: Mapping[str, Any] | None = None) -> None:
     """Write a tagger; the folder appears whole or not at all, and replaces one that was there.
 
@@ -54,7 +61,9 @@ def save(tagger: Tagger, folder: Path, *, card: str = "", facts: Mapping[str, An
 
     Raises:
         BundleError: the tagger is of a kind that cannot be saved.
+        ConfigError: see `check_output`.
     """
+    check_output(folder)
     if getattr(tagger, "kind", None) not in _KINDS:
         raise BundleError(f"a {type(tagger).__name__} cannot be saved as a bundle")
     kind = cast(_Kind, tagger)

@@ -314,8 +314,8 @@ def _packed(raw: IO[bytes], path: Path) -> Iterator[IO[bytes]]:
 def write_beside(path: Path) -> Iterator[Path]:
     """A name beside a path, for a file or folder that gets the path's name when all went well, and is gone otherwise.
 
-    What stood there before is replaced, a folder too; a link stays, and what it leads to is replaced. A device or a pipe
-    is written into.
+    What stood there before is replaced, a folder too; a link stays, and what it leads to is replaced. A device or a
+    pipe is written into.
 
     Raises:
         DataError: it cannot be written.

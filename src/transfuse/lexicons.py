@@ -179,7 +179,7 @@ LEXICONS = (
     ),
     Lexicon(
         name="hpo",
-        title="Human Phenotype Ontology: names and synonyms",
+        title="Human Phenotype Ontology: names",
         label="Phenotype",
         licence="Apache-2.0 (this form); attribution to the Human Phenotype Ontology",
         citation="Köhler et al.: The Human Phenotype Ontology in 2021, Nucleic Acids Research 2021",

@@ -16,7 +16,7 @@ from typing import Literal
 from transfuse.losses import Losses
 from transfuse.text import DataError, Document, Entity
 
-__all__ = ["UNITS", "Builder", "Fragments", "Mark", "Mismatch", "Passage", "Unit"]
+__all__ = ["UNITS", "Builder", "Fragments", "Ids", "Mark", "Mismatch", "Passage", "Unit"]
 
 Unit = Literal["auto", "characters", "utf-16", "bytes", "crlf"]
 Mismatch = Literal["keep", "move", "drop", "raise"]
@@ -93,6 +93,27 @@ class _Layout:
         return " ".join(found)
 
 
+class Ids:
+    """Ids of documents, no two alike.
+
+    Args:
+        losses: collects those that were altered for it.
+    """
+
+    def __init__(self, losses: Losses) -> None:
+        self._losses = losses
+        self._counts: dict[str, int] = {}
+
+    def unique(self, identifier: str, line: int = 0) -> str:
+        """The id; with ``#2``, ``#3`` ... behind it where it was there before."""
+        count = self._counts[identifier] = self._counts.get(identifier, 0) + 1
+        if count == 1:
+            return identifier
+        name = f"{identifier}#{count}"
+        self._losses.add("altered", "document id is there twice", document=name, line=line)
+        return self.unique(name, line)
+
+
 class Builder:
     """Makes the documents of one file.
 
@@ -119,7 +140,7 @@ class Builder:
     ) -> None:
         self._path, self._losses = path, losses
         self._mismatch, self._fragments, self._unit = mismatch, fragments, unit
-        self._ids: dict[str, int] = {}
+        self._ids = Ids(losses)
 
     def document(
         self,
@@ -142,7 +163,7 @@ class Builder:
         Raises:
             DataError: an annotation that no text can hold, or half a surrogate pair in the text.
         """
-        name = self._unique(identifier, line)
+        name = self._ids.unique(identifier, line)
         pieces = [Passage(0, text)] if isinstance(text, str) else text
         for start, end in (span for mark in marks for span in mark.spans):
             if not 0 <= start < end:
@@ -168,14 +189,6 @@ class Builder:
                     name, f"a passage at offset {piece.offset}, where its text has come to {reached}", line
                 )
             reached = max(reached, piece.offset + len(piece.text))
-
-    def _unique(self, identifier: str, line: int) -> str:
-        count = self._ids[identifier] = self._ids.get(identifier, 0) + 1
-        if count == 1:
-            return identifier
-        name = f"{identifier}#{count}"
-        self._losses.add("altered", "document id is there twice", document=name, line=line)
-        return self._unique(name, line)
 
     def _convert(self, name: str, pieces: Sequence[Passage], marks: Sequence[Mark]) -> tuple[_Layout, list[Mark]]:
         """The text and the marks in code points of it."""

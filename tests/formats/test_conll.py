@@ -219,3 +219,9 @@ def test_a_token_that_would_start_a_document_is_refused() -> None:
 def test_in_a_file_of_tabs_a_line_of_blanks_is_no_row() -> None:
     with pytest.raises(DataError, match=r"3: one column only \('two words O'\)"):
         _read("a\tO\nb\tB-X\ntwo words O\nc\tO\n")
+
+
+def test_an_id_that_a_file_gives_twice_is_told_apart() -> None:
+    found, counts = _read("-DOCSTART- 7\n\nfever\tO\n\n-DOCSTART- 7\n\ngout\tO\n")
+    assert [document.id for document in found] == ["7", "7#2"]
+    assert counts == {"altered: document id is there twice": 1}

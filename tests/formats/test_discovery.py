@@ -249,3 +249,64 @@ def test_a_broken_file_is_no_other_format(line: str, message: str, tmp_path: Pat
         list(read(path))
     path.write_text("He has it so\nand so B-movies\nare what he likes O\nbest of all\n")
     assert detect(path) == "txt"
+
+
+def test_a_folder_says_which_files_it_passes_over_and_keeps_ids_apart(tmp_path: Path) -> None:
+    for name in ("a.jsonl", "b.jsonl", "c.tsv"):
+        (tmp_path / name).write_text('{"id": "1", "text": "fever"}\n')
+    losses = Losses()
+    assert [document.id for document in read(tmp_path, losses=losses)] == ["1", "1#2"]
+    assert losses.counts == {"altered: document id is there twice": 1, "skipped: file of another format": 1}
+
+
+BIOC = (
+    b"<collection><document><id>1</id><passage><offset>0</offset><text>caf\xe9 asthma</text>"
+    b'<annotation id="1"><infon key="type">Disease</infon><location offset="5" length="6"/>'
+    b"<text>asthma</text></annotation></passage></document></collection>"
+)
+
+
+@pytest.mark.parametrize(
+    ("format", "name", "raw"),
+    [
+        ("brat", "1.ann", b"T1\tDisease 5 11\tasthma\n"),
+        (
+            "bioc-xml",
+            "1.xml",
+            BIOC,
+        ),
+    ],
+)
+def test_an_encoding_that_is_named_is_that_of_the_text(format: str, name: str, raw: bytes, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(raw)
+    (tmp_path / "1.txt").write_bytes(b"caf\xe9 asthma")
+    with pytest.raises(DataError):
+        list(read(tmp_path / name, format))
+    [document] = read(tmp_path / name, f"{format}[encoding=latin-1]")
+    assert document.text == "café asthma" and document.entities == (Entity(5, 11, "Disease"),)
+    losses = Losses()
+    [document] = read(tmp_path / name, f"{format}[errors=replace]", losses=losses)
+    assert document.text == "caf\ufffd asthma"
+    assert losses.counts == {"altered: bytes that are not utf-8": 1}
+
+
+@pytest.mark.parametrize("codec", ["1252", "u16"])
+def test_an_encoding_goes_by_any_of_its_names(codec: str, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes("café\nfever\n".encode(codec))
+    found = read(tmp_path / "a.txt", f"txt[per=line,encoding={codec}]")
+    assert [document.text for document in found] == ["café", "fever"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("encoding=hex", "unknown encoding 'hex'"),
+        ("encoding=none-such", "unknown encoding 'none-such'"),
+        ("errors=5", "option errors of format conll is strict or replace, not 5"),
+        ("separator=", "option separator of format conll is empty"),
+    ],
+)
+def test_options_that_mean_nothing(options: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text("fever\tO\n")
+    with pytest.raises(ConfigError, match=message):
+        read(tmp_path / "a.tsv", f"conll[{options}]")

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from transfuse.losses import Losses
+
 __all__ = [
     "Column",
     "check_device",
@@ -61,6 +63,12 @@ def note(text: str) -> None:
     """A line on standard error, as it is."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
+
+
+def note_losses(losses: Losses, of: str = "") -> None:
+    """What did not come through unchanged, a reason a line; ``of`` names the input where there are several."""
+    for reason, number in losses.counts.items():
+        note(f"{of}: {number:,} {reason}" if of else f"{number:>8,}  {reason}")
 
 
 def say(text: str) -> None:

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from transfuse.cli.console import count, epilog, note, percent, print_json, show_table
+from transfuse.cli.console import count, epilog, note, note_losses, percent, print_json, show_table
 from transfuse.cli.options import AsJSON
 from transfuse.text import ConfigError, DataError, Document
 
@@ -135,8 +135,7 @@ def convert(
     if report:
         _write_report(report, losses)
     note(", ".join(count(number, noun) for noun, number in totals.items()))
-    for reason, number in losses.counts.items():
-        note(f"{number:>8,}  {reason}")
+    note_losses(losses)
 
 
 def _guard_report(report: Path, source: str, output: str) -> None:
@@ -188,15 +187,14 @@ def score(
 
     if kind not in KINDS:
         raise ConfigError(f"unknown kind of score: {kind!r}; choose one of {', '.join(KINDS)}")
-    truth, found = _documents(gold, from_format, labels), _documents(predicted, from_format, labels)
-    if not labels:
-        truth = _renamed(truth, found)
+    every = [_documents(spec, from_format, labels) for spec in (gold, predicted, *([against] if against else ()))]
+    truth, found, *others = every if labels else _renamed(every)
     sides = _paired(truth, found, predicted)
     ours = count_scores(*sides)
     intervals = _intervals(ours, kind, bootstrap, seed)
     test = None
-    if against:
-        theirs = count_scores(*_paired(truth, _documents(against, from_format, labels), against))
+    if others:
+        theirs = count_scores(*_paired(truth, others[0], against))
         test = compare(ours, theirs, kind=kind, resamples=bootstrap, seed=seed)
     if as_json:
         data = {"documents": len(ours.documents), "kind": kind, "kinds": ours.to_dict()}
@@ -218,26 +216,28 @@ def _documents(spec: str, format: str, labels: Path | None) -> list[Document]:
     losses = Losses()
     documents: Iterable[Document] = open_input(spec, format, losses)
     if labels:
-        documents = LabelMap.from_toml(labels).apply(documents, source=spec)
+        documents = LabelMap.from_toml(labels).apply(documents, counts=losses, source=spec)
     found = list(documents)
-    for reason, number in losses.counts.items():
-        note(f"{spec}: {number:,} {reason}")
+    note_losses(losses, spec)
     return found
 
 
-def _renamed(gold: list[Document], found: list[Document]) -> list[Document]:
-    """Gold with the common names of labels that the prediction has by these only, as training gives them."""
+def _renamed(every: list[list[Document]]) -> list[list[Document]]:
+    """Gold and predictions, all with the common names of labels that one of these has by them only."""
     from transfuse.labels import LabelMap, common_name
 
-    theirs = {entity.label for document in found for entity in document.entities}
-    ours = sorted({entity.label for document in gold for entity in document.entities})
-    names = {label: common_name(label) if label not in theirs else label for label in ours}
-    changed = {old: new for old, new in names.items() if new != old and new in theirs}
+    ours, *theirs = ({entity.label for document in some for entity in document.entities} for some in every)
+    changed = {
+        old: new
+        for old in sorted(ours)
+        if (new := common_name(old)) != old and any(new in some and old not in some for some in theirs)
+    }
     if not changed:
-        return gold
+        return every
     renamed = ", ".join(f"{old} as {new}" for old, new in changed.items())
-    note(f"labels of gold are scored by their common names, as the prediction has them: {renamed}")
-    return list(LabelMap({label: changed.get(label, label) for label in ours}).apply(gold))
+    note(f"labels are scored by their common names, as a prediction has them: {renamed}")
+    names = LabelMap({label: changed.get(label, label) for label in ours.union(*theirs)})
+    return [list(names.apply(some)) for some in every]
 
 
 def _paired(gold: list[Document], found: list[Document], spec: str) -> tuple[list[Document], list[Document]]:

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from transfuse.cli.console import count, epilog, note, percent, print_json, say, show_table, use_threads, watching
+from transfuse.cli.console import (
+    count,
+    epilog,
+    note,
+    note_losses,
+    percent,
+    print_json,
+    say,
+    show_table,
+    use_threads,
+    watching,
+)
 from transfuse.cli.options import Threads
 from transfuse.text import ConfigError, DataError
 
@@ -88,7 +99,8 @@ def fuse(
         members = [read_part(place) for place in bundles]
         lists = Lists(_names(only_in), _names(add))
         documents, annotated, facts = _annotated(dev, labels)
-        others = _annotated(held_out, labels)[0] if held_out else ()
+        others, known, _ = _annotated(held_out, labels) if held_out else ((), annotated, {})
+        annotated = tuple(label for label in annotated if label in known)
         watch(f"asking {count(len(members), 'member')} about {count(len(documents), 'document')}", None)
         done = unite(members, documents, annotated=annotated, rule=rule, held_out=others, lists=lists)
     facts |= {"rule": rule, "held_out": held_out, "only_in": only_in, "add": add, **_measured(done)}
@@ -151,13 +163,14 @@ def calibrate(
 
 def _guard(out: Path, inputs: Sequence[Path]) -> None:
     """Refuse to write over what is read, or over what is no bundle."""
+    from transfuse.bundle import check_output
+
     target = out.resolve()
     for place in inputs:
         source = place.resolve()
         if target == source or source in target.parents or target in source.parents:
             raise ConfigError(f"{out} is an input, or lies in one or around one: name another output")
-    if out.exists() and not (out / "bundle.json").is_file():
-        raise ConfigError(f"{out} is there and is no bundle: name another output")
+    check_output(out)
 
 
 def _names(spec: str) -> Part | None:
@@ -175,27 +188,30 @@ def _names(spec: str) -> Part | None:
 
 def _annotated(spec: str, labels: Path | None) -> tuple[list[Document], tuple[str, ...], dict[str, Any]]:
     """Documents, the labels that their annotators looked for, and what to keep on record."""
-    from transfuse import corpora
-    from transfuse.cli.documents import open_input
-    from transfuse.data.task import resolve_target
+    from transfuse import corpora, formats
+    from transfuse.data.task import find_splits, resolve_target
     from transfuse.labels import LabelMap
     from transfuse.losses import Losses
     from transfuse.silver.annotators import Naming
     from transfuse.text import Corpus
 
-    place = Path(spec)
-    if spec in corpora.names() or spec.startswith("demo-") or (place.is_dir() and any(place.glob("train*"))):
-        corpus = resolve_target(spec, labels=str(labels or ""))
+    losses = Losses()
+    named = spec in corpora.names() or spec.startswith("demo-")
+    format_name, options, path = formats.parse_spec(spec)
+    splits = {} if named else find_splits(Path(path), losses)
+    if named or "train" in splits:
+        corpus = resolve_target(spec, labels=str(labels or ""), losses=losses)
         documents, known = list(corpus.dev), corpus.labels
     else:
-        if ":" not in spec and not place.exists():
+        place = splits.get("dev", Path(path))
+        if splits and "dev" not in splits:
+            raise DataError("holds test documents alone, and these choose nothing: name others", path=path)
+        if not place.exists():
             raise DataError("no such file, and no registered corpus", path=spec)
-        losses = Losses()
-        documents = list(open_input(spec, "auto", losses))
-        for reason, number in losses.counts.items():
-            note(f"{number:>8,}  {reason}")
-        documents = Naming(LabelMap.from_toml(labels) if labels else None).apply(documents, source=spec)
+        documents = list(formats.read(place, format_name, losses=losses, **options))
+        documents = Naming(LabelMap.from_toml(labels) if labels else None).apply(documents, source=spec, losses=losses)
         known = tuple(sorted({entity.label for document in documents for entity in document.entities}))
+    note_losses(losses)
     sha256 = Corpus("dev", {"dev": tuple(documents)}, known).sha256
     return documents, known, {"dev": spec, "documents": len(documents), "sha256": sha256}
 

@@ -56,7 +56,8 @@ def pretrain(
         typer.Option(metavar="FILE", help="Word vectors of the field: whole words are told by them, not pieces."),
     ] = None,
     precision: Annotated[
-        str | None, typer.Option(metavar="bf16", help="Compute the model's states so; faster with matrix units, else slower.")
+        str | None,
+        typer.Option(metavar="bf16", help="Compute the model's states so; faster with matrix units, else slower."),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--out", metavar="RUN", help="Run folder; runs/<hash of the settings>.")

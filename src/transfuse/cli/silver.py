@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from transfuse.cli.console import count, epilog, note, print_json, say, show_table, watching
+from transfuse.cli.console import count, epilog, note, note_losses, print_json, say, show_table, watching
 from transfuse.text import ConfigError, DataError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from transfuse.losses import Losses
 
 __all__ = ["apart", "build", "clean", "gazetteer", "register"]
 
@@ -93,6 +91,8 @@ def build(
             facts={"text": text, "limit": limit, "seed": seed, "labels": str(labels or ""), "only": only or []},
             watch=lambda done: watch(f"annotating: {count(done, 'document')}", done / max(done, total)),
         )
+    for each in found:
+        note_losses(each.losses, each.name)
     print_json(record) if as_json else _show(record)
     note(str(out))
 
@@ -147,11 +147,14 @@ def apart(
     from transfuse import formats
     from transfuse.data.task import resolve
     from transfuse.files import output_folder
+    from transfuse.losses import Losses
     from transfuse.silver import blacklist
     from transfuse.silver.annotators import Naming
 
+    losses = Losses()
     with watching(f"reading {corpus}"):
-        kept = resolve(corpus, labels=str(labels or ""))
+        kept = resolve(corpus, labels=str(labels or ""), losses=losses)
+        note_losses(losses, corpus)
         kept = Naming(only=tuple(only or ())).corpus(kept)
         for name in target:
             kept, removed = blacklist.apart(kept, _target(name, str(labels or "")))
@@ -212,8 +215,12 @@ def clean(
 
 def _target(spec: str, labels: str) -> Any:
     from transfuse.data.task import resolve_target
+    from transfuse.losses import Losses
 
-    return resolve_target(spec, labels=labels)
+    losses = Losses()
+    target = resolve_target(spec, labels=labels, losses=losses)
+    note_losses(losses, spec)
+    return target
 
 
 def _silver(spec: str) -> tuple[list[Any], dict[str, str]]:
@@ -224,13 +231,8 @@ def _silver(spec: str) -> tuple[list[Any], dict[str, str]]:
     path = Path(spec) / "train.jsonl"
     losses = Losses()
     documents = list(open_input(str(path) if path.is_file() else spec, "auto", losses))
-    _report(losses)
+    note_losses(losses)
     return documents, {"silver_sha256": digest(path)} if path.is_file() else {}
-
-
-def _report(losses: Losses) -> None:
-    for reason, number in losses.counts.items():
-        note(f"{number:>8,}  {reason}")
 
 
 @group.command(
@@ -270,6 +272,7 @@ def gazetteer(
     from transfuse.losses import Losses
     from transfuse.silver.annotators import find_terms, texts
 
+    bundle.check_output(out)
     matching = Matching(case, acronym, plural, minimum)
     losses = Losses()
     stopped = {name for name, _ in read_terms(stop, "stop")} if stop else set()
@@ -288,7 +291,7 @@ def gazetteer(
     if stop_text:
         facts |= {"stop_share": stop_share, "stop_limit": stop_limit}
     bundle.save(tagger, out, card=_card(sources, tagger), facts=facts)
-    _report(losses)
+    note_losses(losses)
     note(f"{count(len(tagger.terms), 'name')} of {', '.join(tagger.labels)}: {out}")
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from transfuse.cli.console import count, epilog, note, use_threads, watching
+from transfuse.cli.console import count, epilog, note, note_losses, use_threads, watching
 from transfuse.cli.documents import FROM, guard_inputs, open_input, output_format, target_of
 from transfuse.cli.options import Threads
 from transfuse.text import DataError, Document
@@ -79,8 +79,7 @@ def tag(
         found = tagger.tag(documents, **options)
         found = found if threshold is None else _above(found, threshold)
         formats.write(meter.counted(found), target_of(output), named, losses=losses)
-    for reason, number in losses.counts.items():
-        note(f"{number:>8,}  {reason}")
+    note_losses(losses)
     note(str(meter))
 
 

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 from transfuse import lexicons
+from transfuse.files import Source
 from transfuse.ranges import check_ranges
-from transfuse.text import ConfigError, DataError, Document, Entity
+from transfuse.text import ConfigError, Document, Entity
 from transfuse.words import sentences, words
 
 __all__ = ["Augment", "augmented", "rewritten"]
@@ -190,12 +192,14 @@ class _OtherMentions:
 class _Synonyms:
     """Gives for a mention another name of what it names, whatever the case; itself where no other is known."""
 
-    def __init__(self, specs: Iterable[str]) -> None:
+    def __init__(self, specs: Sequence[str]) -> None:
         self._others: dict[str, list[str]] = {}
         for names in (names for spec in specs for names in _concepts(spec)):
             for name in names:
                 others = [other for other in names if _folded(other) != _folded(name)]
                 self._others.setdefault(_folded(name), []).extend(others)
+        if not any(self._others.values()):
+            raise ConfigError(f"augment.lexicons: nothing in {', '.join(specs)} has a second name")
 
     def __call__(self, name: str, label: str, draw: random.Random) -> str:
         others = self._others.get(_folded(name))
@@ -213,34 +217,38 @@ def _concepts(spec: str) -> Iterator[tuple[str, ...]]:
         return
     if not Path(spec).is_file():
         raise ConfigError(f"augment.lexicons: {spec!r} is no file and no lexicon ({', '.join(lexicons.names())})")
-    try:
-        lines = Path(spec).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot be read: {error}", path=spec) from None
-    for line in lines:
-        yield tuple(name for cell in line.split("\t") if (name := " ".join(cell.split())))
+    with Source(spec) as source:
+        for _, line in source.lines():
+            yield tuple(name for cell in line.split("\t") if (name := " ".join(cell.split())))
 
 
 def _replace(
     rate: float, other: Callable[[str, str, random.Random], str], part: Document, draw: random.Random
 ) -> Document:
     """Mentions by other names."""
-    edits: list[Edit] = []
-    for entity in _alone(part):
-        if draw.random() < rate:
-            new = other(part.mention(entity), entity.label, draw)
-            if _fits(part.text, entity.start, entity.end, new):
-                edits.append((entity.start, entity.end, new))
-    return rewritten(part, edits)
+    places = [((e.start, e.end), (part.mention(e), e.label)) for e in _alone(part)]
+    return _exchanged(rate, lambda mention: other(*mention, draw), places, part, draw)
 
 
 def _replace_words(rate: float, forms: dict[str, list[str]], part: Document, draw: random.Random) -> Document:
-    """Words by words with the same tag; what stands before the next one is what has been put there."""
+    """Words by words with the same tag."""
+    places = [(offsets, tag) for offsets, tag, _ in _tagged(part)]
+    return _exchanged(rate, lambda tag: draw.choice(forms[tag]), places, part, draw)
+
+
+def _exchanged(
+    rate: float,
+    choose: Callable[[Any], str],
+    places: Iterable[tuple[tuple[int, int], Any]],
+    part: Document,
+    draw: random.Random,
+) -> Document:
+    """Some places filled anew, from left to right: what stands before the next one is what has been put there."""
     edits: list[Edit] = []
     text, shift = part.text, 0
-    for (start, end), tag, _ in _tagged(part):
+    for (start, end), known in places:
         if draw.random() < rate:
-            new = draw.choice(forms[tag])
+            new = choose(known)
             if _fits(text, start + shift, end + shift, new):
                 edits.append((start, end, new))
                 text = text[: start + shift] + new + text[end + shift :]

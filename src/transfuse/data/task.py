@@ -21,7 +21,16 @@ from transfuse.ranges import check_ranges
 from transfuse.text import ConfigError, Corpus, DataError, Document, Entity, LabelError, Task
 from transfuse.words import sentences
 
-__all__ = ["Data", "build_task", "find_labels", "raw_documents", "recorded_target", "resolve", "resolve_target"]
+__all__ = [
+    "Data",
+    "build_task",
+    "find_labels",
+    "find_splits",
+    "raw_documents",
+    "recorded_target",
+    "resolve",
+    "resolve_target",
+]
 
 LABELS = Path(__file__).parents[1] / "recipes" / "labels"
 """Label maps that are shipped."""
@@ -156,7 +165,7 @@ def _read(spec: str, losses: Losses | None, divide: bool) -> Corpus:
     def documents(part: Path) -> tuple[Document, ...]:
         return tuple(formats.read(part, format_name, losses=losses, **options))
 
-    found = {split: part for split, names in _SPLIT_NAMES.items() if (part := _part(place, names))}
+    found = find_splits(place, losses)
     if found:
         splits = {split: documents(part) for split, part in found.items()}
         if divide and "train" not in splits:
@@ -168,23 +177,53 @@ def _read(spec: str, losses: Losses | None, divide: bool) -> Corpus:
     return corpus if corpus.dev or not divide else hold_out(corpus, 0.1, seed=0)
 
 
-def _part(folder: Path, names: Iterable[str]) -> Path | None:
-    if folder.is_dir():
-        for child in sorted(folder.iterdir()):
-            if child.name.partition(".")[0].lower() in names:
-                return child
-    return None
+def find_splits(folder: Path, losses: Losses | None = None) -> dict[str, Path]:
+    """The file or folder of each split that a folder has one for; none where it is no such folder.
+
+    Args:
+        folder: any path.
+        losses: collects files of a known format that lie beside the splits and are read by nobody.
+
+    Raises:
+        DataError: two files, of the same ending, stand for one split.
+    """
+    children = sorted(folder.iterdir()) if folder.is_dir() else []
+    splits = {name: split for split, names in _SPLIT_NAMES.items() for name in names}
+    found: dict[str, list[Path]] = {}
+    strangers = []
+    for child in children:
+        split = splits.get(child.name.partition(".")[0].lower())
+        if split:
+            found.setdefault(split, []).append(child)
+        elif child.is_file() and formats.is_known(child.name):
+            strangers.append(child)
+    for split, paths in found.items():
+        endings = [Path(path.name.lower().removesuffix(".gz")).suffix for path in paths]  # .txt and .ann are one
+        if len(set(endings)) < len(endings):
+            names = " and ".join(path.name for path in paths)
+            raise DataError(f"holds {names}, both for {split}: put what belongs together into one", path=str(folder))
+    if found and losses is not None:
+        for path in strangers:
+            losses.add("skipped", "file beside the splits", detail=str(path))
+    return {split: found[split][0] for split in _SPLIT_NAMES if split in found}
 
 
 def _divide(documents: tuple[Document, ...], path: str) -> dict[str, tuple[Document, ...]]:
-    """60 % train, 10 % dev, 30 % test by document (Giorgi & Bader 2018), the same for everybody."""
-    if len(documents) < 5:
-        raise DataError(f"too few documents ({len(documents)}) to be divided into train, dev and test", path=path)
+    """60 % train, 10 % dev, 30 % test by document (Giorgi & Bader 2018), the same for everybody.
+
+    Documents of one text go where the first drawn of them goes.
+    """
+    if (texts := len({document.text for document in documents})) < 5:
+        raise DataError(f"too few different documents ({texts}) to be divided into train, dev and test", path=path)
     order = list(range(len(documents)))
     random.Random("divide/0").shuffle(order)
     dev, test = max(1, round(0.1 * len(order))), max(1, round(0.3 * len(order)))
-    rows = {"dev": order[:dev], "test": order[dev : dev + test], "train": order[dev + test :]}
-    return {split: tuple(documents[i] for i in sorted(rows[split])) for split in ("train", "dev", "test")}
+    home: dict[str, str] = {}
+    rows: dict[str, list[int]] = {"train": [], "dev": [], "test": []}
+    for place, i in enumerate(order):
+        split = "dev" if place < dev else "test" if place < dev + test else "train"
+        rows[home.setdefault(documents[i].text, split)].append(i)
+    return {split: tuple(documents[i] for i in sorted(numbers)) for split, numbers in rows.items()}
 
 
 def _language(documents: Iterable[Document]) -> str:
@@ -223,14 +262,14 @@ def build_task(data: Data, *, seed: int) -> tuple[Task, dict[str, Any]]:
             source = source.with_split("train", _limited(source.train, data.limit, seed=seed))
         facts["sources"].append({**_facts(source), "removed": removed})
         sources.append(source)
-    raw = [_strip(document) for spec in data.raw for document in raw_documents(spec)]
+    raw = [_strip(document) for spec in data.raw for document in raw_documents(spec, losses)]
     if raw:
         raw, facts["raw_removed"] = _without_overlap(raw, target)
     judge = None
     if data.share < 1:
         kept = target.sample(data.share, seed=seed)
-        labelled = {document.id for document in kept.train}
-        hidden = [document for document in target.train if document.id not in labelled]
+        labelled = set(map(id, kept.train))  # documents, not names: those of a user may have one twice
+        hidden = [document for document in target.train if id(document) not in labelled]
         raw += [_strip(document) for document in hidden]
         judge = _Judge({(document.id, document.text): frozenset(document.entities) for document in hidden})
         target = kept
@@ -275,11 +314,12 @@ def _limited(documents: Sequence[Document], limit: int, *, seed: int) -> Iterato
     return (documents[i] for i in sorted(order[:kept]))
 
 
-def raw_documents(spec: str) -> Iterable[Document]:
+def raw_documents(spec: str, losses: Losses | None = None) -> Iterable[Document]:
     """Text to read without its labels.
 
     Args:
         spec: a registered collection, a path, or ``format:path``.
+        losses: collects what did not come through unchanged.
 
     Raises:
         ConfigError: an unknown format, or options that cannot be read.
@@ -288,7 +328,7 @@ def raw_documents(spec: str) -> Iterable[Document]:
     if spec in corpora.raw_names():
         return corpora.raw(spec)
     format_name, options, path = formats.parse_spec(spec)
-    return formats.read(Path(path), format_name, **options)
+    return formats.read(Path(path), format_name, losses=losses, **options)
 
 
 def _strip(document: Document) -> Document:

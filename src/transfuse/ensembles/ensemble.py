@@ -43,7 +43,7 @@ class Agreement:
     weights: Mapping[str, float] | None = None
 
     def __post_init__(self) -> None:
-        if self.threshold <= 0:
+        if not self.threshold > 0:  # nan is none, either
             raise ConfigError(f"agreement is a number of taggers, or a share below 1, not {self.threshold:g}")
         if self.boundary not in BOUNDARIES:
             raise ConfigError(f"unknown boundary rule {self.boundary!r}: choose one of {', '.join(BOUNDARIES)}")

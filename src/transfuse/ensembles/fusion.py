@@ -270,6 +270,8 @@ def fuse(
     """
     lists = lists or Lists()
     _check(members, dev, rule, lists)
+    if both := len({document.text for document in dev} & {document.text for document in held_out}):
+        raise ConfigError(f"{both} of the held-out documents stand in dev: what teaches a rule cannot judge it")
     annotated = set(annotated)
     known = [member.tagger.labels for member in members]
     every = list(dict.fromkeys(label for labels in known for label in labels))

@@ -67,7 +67,8 @@ def overlapping(entities: Sequence[Entity], documents: Sequence[int]) -> dict[in
 def prevailing(scores: NDArray[np.float64], rivals: dict[int, list[int]]) -> NDArray[np.bool_]:
     """Which spans stay when each gives way to those that overlap it, have a higher score and stay themselves.
 
-    Of equal ones the first stays. A threshold on the scores may come before or after: the same spans come out.
+    Of equal ones the first stays. One threshold on all scores may come before or after: the same spans come out. Where
+    labels have thresholds of their own these come after, as they were chosen: what gave way does not come back.
     """
     stays = np.ones(len(scores), dtype=bool)
     contested = np.array(sorted(rivals), dtype=np.int64)

@@ -14,15 +14,17 @@ import re
 import types
 import typing
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import IO, Any, Literal
 
 from transfuse.files import Source, natural, open_output, output_folder
 from transfuse.losses import Losses
+from transfuse.mentions import Ids
 from transfuse.text import ConfigError, Document
 
-__all__ = ["detect", "names", "options", "parse_spec", "read", "write"]
+__all__ = ["detect", "is_known", "names", "options", "parse_spec", "read", "write"]
 
 _SPEC = re.compile(
     r"(?P<name>[A-Za-z][A-Za-z0-9_-]*)(?:\[(?P<options>(?:[^\]\"]|\"[^\"]*\")*)\])?(?::(?P<path>.*))?", re.DOTALL
@@ -156,7 +158,7 @@ def _detect(source: Source) -> str:
                 return name
     if source.path and source.path.is_dir():
         for path in sorted(source.path.rglob("*"), key=natural):
-            if path.is_file() and _by_suffix(path.name):
+            if path.is_file() and is_known(path.name):
                 return detect(path)
         raise source.error("holds no file of a known format")
     suited = _by_suffix(source.name) if source.path else []
@@ -167,6 +169,11 @@ def _detect(source: Source) -> str:
     if len(suited) == 1:
         return suited[0]
     raise source.error(f"cannot tell the format: name one of {', '.join(names())}")
+
+
+def is_known(file: str) -> bool:
+    """Whether a file of this name is of some format by its ending."""
+    return bool(_by_suffix(file))
 
 
 def _by_suffix(file: str) -> list[str]:
@@ -220,9 +227,15 @@ def _stream(module: Any, source: Source, losses: Losses, given: dict[str, Any]) 
         files = [path for path in source.path.rglob("*") if path.is_file() and _suits(path, module)]
         if not files:
             raise source.error(f"holds no file that ends in {' or '.join(module.SUFFIXES)}")
+        ids = Ids(losses)
         for path in sorted(files, key=natural):
             with source.child(path) as child:
-                yield from module.read(child, losses=losses, **given)
+                for document in module.read(child, losses=losses, **given):
+                    name = ids.unique(document.id)
+                    yield document if name == document.id else replace(document, id=name)
+        for path in source.path.rglob("*"):
+            if path.is_file() and path not in files and is_known(path.name):
+                losses.add("skipped", "file of another format", detail=str(path))
 
 
 def _suits(path: Path, module: Any) -> bool:

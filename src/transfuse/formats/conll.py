@@ -17,6 +17,7 @@ import regex
 
 from transfuse.files import Source, Writer
 from transfuse.losses import Losses
+from transfuse.mentions import Ids
 from transfuse.tags import decode, encode, faults
 from transfuse.text import DataError, Document, Entity
 from transfuse.words import align, flatten, sentences, words
@@ -107,6 +108,7 @@ def read(
     if level == "auto":
         level = "document" if f"\n{docstart}" in "\n" + source.head() else "sentence"
     number, name, texts, entities = 0, "", list[str](), list[Entity]()
+    ids = Ids(losses)
 
     def finish() -> Iterator[Document]:
         nonlocal number
@@ -119,7 +121,7 @@ def read(
     for sentence in _sentences(cut, docstart, losses):
         if isinstance(sentence, str):
             yield from finish()
-            name = sentence if level == "document" else ""
+            name = ids.unique(sentence) if sentence and level == "document" else ""
             continue
         _clean(sentence, losses, outside, positions, pseudo)
         if not sentence.tokens:

@@ -1,7 +1,8 @@
 """PubAnnotation JSON: ``{"text": ..., "denotations": [{"span": {"begin", "end"}, "obj"}]}``, alone or in an array.
 
 The id is ``sourcedb:sourceid`` (and ``-divid``), or ``sourceid`` where no source is named. A span that is an array is a
-discontinuous mention. Relations, attributes, modifications and blocks are counted as skipped.
+discontinuous mention. Relations, attributes, modifications, blocks and tracks (which hold those of other projects) are
+counted as skipped.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ __all__ = ["KEEPS", "SUFFIXES", "read", "sniff", "write"]
 SUFFIXES = (".json",)
 KEEPS: frozenset[str] = frozenset()
 
-_OTHER = ("relations", "attributes", "modifications", "blocks")
+_OTHER = ("relations", "attributes", "modifications", "blocks", "tracks")
 
 
 def sniff(head: str) -> bool:
@@ -35,7 +36,7 @@ def read(
 
     Args:
         source: the file.
-        losses: collects discontinuous mentions, doubles, relations, attributes, modifications, blocks, repeated ids.
+        losses: collects discontinuous mentions, doubles, repeated ids, and whatever is no mention.
         fragments: as in `Builder`.
         unit: what offsets count; the file does not spell its mentions, so nothing can be found out.
 

@@ -42,10 +42,10 @@ class Naming:
         stay = {old: new for old, new in rename.items() if not self.only or new in self.only}
         return LabelMap(stay, (*drop, *(old for old in rename if old not in stay)), mask)
 
-    def apply(self, documents: Sequence[Document], *, source: str) -> list[Document]:
-        """The documents with the new names."""
+    def apply(self, documents: Sequence[Document], *, source: str, losses: Losses | None = None) -> list[Document]:
+        """The documents with the new names; ``losses`` collects mentions that were renamed or dropped."""
         found = {entity.label for document in documents for entity in document.entities}
-        return list(self.map(found, source=source).apply(documents, source=source))
+        return list(self.map(found, source=source).apply(documents, source=source, counts=losses))
 
     def corpus(self, corpus: Corpus) -> Corpus:
         """A corpus with the new names. Raises ConfigError if it has none of those that stay."""
@@ -65,6 +65,7 @@ class Annotator:
         sha256: of what its annotations depend on.
         labels: what it looks for, in its own names; None where nobody knows.
         tag: gives documents back with its entities; called for one chunk after another.
+        losses: of annotations that are there already, what did not come through unchanged so far.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Annotator:
     sha256: str
     labels: tuple[str, ...] | None
     tag: Callable[[Iterable[Document]], Iterator[Document]] = field(repr=False)
+    losses: Losses = field(default_factory=Losses, repr=False)
 
 
 def find_annotator(spec: str) -> Annotator:
@@ -84,6 +86,7 @@ def find_annotator(spec: str) -> Annotator:
     Raises:
         BundleError, ConfigError, DataError: see `transfuse.bundle.load`, `find_terms`, `transfuse.data.task.resolve`.
     """
+    losses = Losses()
     path = Path(spec)
     folder = path / "bundle" if (path / "bundle").is_dir() else path
     if (folder / "bundle.json").is_file():
@@ -96,14 +99,14 @@ def find_annotator(spec: str) -> Annotator:
         gazetteer = Gazetteer(find_terms(spec))
         return Annotator(spec, "gazetteer", gazetteer.sha256, gazetteer.labels, gazetteer.tag)
     if spec in corpora.names():
-        corpus = resolve(spec)
+        corpus = resolve(spec, losses=losses)
         documents = (document for split in corpus.splits.values() for document in split)
-        return Annotator(spec, "corpus", corpus.sha256, corpus.labels, _Annotations(spec, documents).tag)
+        return Annotator(spec, "corpus", corpus.sha256, corpus.labels, _Annotations(spec, documents).tag, losses)
     format_name, options, place = formats.parse_spec(spec)
     if not Path(place).exists():
         raise DataError("no such run, bundle, file, registered corpus or lexicon", path=spec)
-    read = formats.read(Path(place), format_name, losses=Losses(), **options)
-    return Annotator(spec, "file", digest(Path(place)), None, _Annotations(spec, read).tag)
+    read = formats.read(Path(place), format_name, losses=losses, **options)
+    return Annotator(spec, "file", digest(Path(place)), None, _Annotations(spec, read).tag, losses)
 
 
 class _Annotations:

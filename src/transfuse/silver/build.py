@@ -161,6 +161,7 @@ class _Tally:
                 "sha256": each.sha256,
                 "labels": list(self.labels[each.name]) if each.name in self.labels else None,
                 "mentions": dict(sorted(self._found[each.name].items())),
+                "losses": each.losses.counts,
             }
             for each in self._annotators
         ]
