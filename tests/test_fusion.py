@@ -55,7 +55,7 @@ from transfuse.taggers.neural import NeuralTagger
 from transfuse.taggers.reading import Reading, Window
 from transfuse.taggers.vocabulary import Vocabulary
 from transfuse.tags import Span
-from transfuse.text import BundleError, ConfigError, DataError, Corpus, Document, Entity, Task
+from transfuse.text import BundleError, ConfigError, Corpus, DataError, Document, Entity, Task
 from transfuse.words import words
 
 LABELS = ("A", "B")

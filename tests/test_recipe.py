@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import datetime
 import tomllib
 from pathlib import Path
 
 import pytest
 import tomli_w
 
-from transfuse import methods
+from transfuse import formats, methods
+from transfuse.cli import main
+from transfuse.data.task import resolve
 from transfuse.experiments.recipe import find_recipe, load_recipe, make_recipe, override, run_recipe, shipped_recipes
-from transfuse.text import ConfigError, DataError
+from transfuse.text import ConfigError, DataError, TransfuseError
 
 DATA = {"target": "demo-cardiology"}
+PIECES = {"kind": "transformer", "name": "minilm-l6", "unit": "piece"}
 
 
 @pytest.mark.parametrize(
@@ -38,6 +42,21 @@ DATA = {"target": "demo-cardiology"}
         ({"data": DATA, "method": {"training": {"patience": 1, "select": "last"}}}, 'patience .* select = "best"'),
         ({"data": DATA, "method": {"name": "retrain", "transfer": ["words"], "source_l2": 1.0}}, "source_l2: no layer"),
         ({"data": DATA, "run": 3}, "run is a table, not 3"),
+        ({"data": {**DATA, "share": datetime.date(2020, 1, 1)}}, "data: a date or a time is no setting"),
+        (
+            {"data": DATA, "method": {"architecture": {"encoder": "transformer"}}},
+            r"method\.architecture\.encoder.*transf",
+        ),
+        ({"data": DATA, "method": {"name": "la-dtl", "source_epochs": 0.0}}, "source_epochs is above 0, not 0"),
+        ({"data": DATA, "method": {"name": "crf-l2", "architecture": {"head": "softmax"}}}, "between two CRFs"),
+        (
+            {"data": DATA, "method": {"name": "muct", "training": {"patience": 1}}},
+            "training.patience: a view ends with",
+        ),
+        (
+            {"data": DATA, "method": {"name": "la-mmd", "architecture": {"encoder": PIECES}}},
+            "an MMD between states reads one state a word",
+        ),
         ({"data": DATA, "run": {"seed": -1}}, r"run\.seed is a whole number from 0"),
         ({"data": DATA, "run": {"seeds": 1}}, r"unknown key run\.seeds"),
         ({"date": DATA}, r"data\.target: Field required$|unknown key date"),
@@ -122,3 +141,46 @@ def test_a_run_is_not_poured_over_other_files(tmp_path: Path) -> None:
     (tmp_path / "killed").mkdir()
     (tmp_path / "killed" / ".recipe.toml.7.part").write_text("[da")
     assert set(run_recipe(recipe, tmp_path / "killed")) == {"dev", "test"}
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A corpus of a user's own."""
+    (tmp_path / "own").mkdir()
+    for split, documents in resolve("demo-neurology").splits.items():
+        formats.write(documents[:20], tmp_path / "own" / f"{split}.jsonl", "jsonl")
+    return tmp_path / "own"
+
+
+def test_a_run_is_not_taken_for_one_on_other_data(own: Path, tmp_path: Path) -> None:
+    recipe = make_recipe({"data": {"target": str(own)}, "method": {"name": "crfsuite", "iterations": 5}})
+    scores = run_recipe(recipe, tmp_path / "run")
+    assert run_recipe(recipe, tmp_path / "run") == scores
+    formats.write(resolve("demo-neurology").train[:30], own / "train.jsonl", "jsonl")
+    with pytest.raises(ConfigError, match="run: own has changed since: choose another --out"):
+        run_recipe(recipe, tmp_path / "run")
+    (tmp_path / "run" / "done").unlink()
+    with pytest.raises(ConfigError, match="own has changed since"):
+        run_recipe(recipe, tmp_path / "run")
+
+
+def test_a_comparison_is_not_taken_for_one_on_other_data(
+    own: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = {"compare": {"tasks": [{"target": str(own)}], "seeds": [0]}}
+    table |= {"methods": {"target-only": {"training": {"epochs": 1, "steps": 2}, "vectors": {"kind": "none"}}}}
+    (tmp_path / "c.toml").write_text(tomli_w.dumps(table))
+    command = ["compare", str(tmp_path / "c.toml"), "--out", str(tmp_path / "out")]
+    for change, status in ((False, 0), (True, 2)):
+        if change:
+            formats.write(resolve("demo-neurology").train[:30], own / "train.jsonl", "jsonl")
+        with pytest.raises(SystemExit) as left:
+            main(command)
+        assert (left.value.code or 0) == status
+    assert "own has changed since" in capsys.readouterr().err
+
+
+def test_a_rate_that_is_too_high_is_told_in_a_line(tmp_path: Path) -> None:
+    table = {"training": {"rate": 100.0, "epochs": 1, "steps": 30}, "vectors": {"kind": "none"}}
+    with pytest.raises(TransfuseError, match=r"target, epoch 1: .*lower training\.rate"):
+        run_recipe(make_recipe({"data": {**DATA, "share": 0.2}, "method": table}), tmp_path / "run")

@@ -58,7 +58,11 @@ def from_table(kind: type[T], table: Any, path: str) -> T:
     """
     _refuse_strangers(kind, need_table(table, path), path)
     try:
-        return TypeAdapter(kind).validate_json(json.dumps(table), strict=True)
+        text = json.dumps(table)
+    except TypeError:
+        raise ConfigError(f"{path}: a date or a time is no setting") from None
+    try:
+        return TypeAdapter(kind).validate_json(text, strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join([path, *(str(part) for part in first["loc"] if part not in _KINDS)])

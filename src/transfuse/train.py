@@ -225,7 +225,10 @@ class _Loop:
         for number in self.team.mine(len(some)):
             if self.training.accumulate:
                 torch.manual_seed(_place(self.stage.seed, self.at.steps, number))
-            found = objective(some[number])
+            try:
+                found = objective(some[number])
+            except FloatingPointError as error:
+                raise self._diverged(str(error)) from None
             terms.append({name: float(term.detach()) for name, term in found.items()})
             loss = sum(found.values(), torch.zeros(()))
             (loss * (sizes[number] / sum(sizes)) if len(some) > 1 else loss).backward()  # type: ignore[no-untyped-call]
@@ -245,9 +248,11 @@ class _Loop:
     def _note(self, terms: dict[str, float]) -> None:
         for name, value in terms.items():
             if not math.isfinite(value):
-                place = f"{self.stage.name}, epoch {self.at.epoch + 1}"
-                raise TransfuseError(f"{place}: the loss term {name!r} is {value}: lower training.rate")
+                raise self._diverged(f"the loss term {name!r} is {value}")
             self.at.terms[name] = self.at.terms.get(name, 0.0) + value
+
+    def _diverged(self, what: str) -> TransfuseError:
+        return TransfuseError(f"{self.stage.name}, epoch {self.at.epoch + 1}: {what}: lower training.rate")
 
     def _close_epoch(self, evaluate: Callable[[], float] | None, steps: int) -> None:
         at, training = self.at, self.training
@@ -363,10 +368,11 @@ class _Loop:
                 else:
                     lists[kind][int(name)] = value
         self.network.load_state_dict(network)
+        fused = any(group.get("fused") for group in self.optimizer.param_groups)  # its steps lie with the weights
         for number, slots in state.items():
             parameter = self.parameters[number]
             self.optimizer.state[parameter] = {
-                name: value if name == "step" else value.to(parameter.device) for name, value in slots.items()
+                name: value.to(parameter.device) if name != "step" or fused else value for name, value in slots.items()
             }
         self.average, self.chosen = (
             [lists[kind][i].to(self.parameters[i].device) for i in range(len(lists[kind]))]

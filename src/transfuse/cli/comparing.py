@@ -136,20 +136,22 @@ def perform(
         What there is now, None where every cell failed; and what failed.
 
     Raises:
-        ConfigError: a corpus has no such name.
+        ConfigError: a corpus has no such name, or has changed since cells were run on it.
         DataError: a corpus cannot be read; or nothing is finished and nothing was to be run.
         LabelError: a source and its target have no label in common.
     """
     import tomli_w
 
-    from transfuse.experiments.cells import cell_entries, find_records, pending_cells, run_cells
+    from transfuse.experiments.cells import cell_entries, check_data, find_records, pending_cells, run_cells
     from transfuse.experiments.choices import with_choices
     from transfuse.reporting.report import write_report
     from transfuse.reporting.summary import summarise
 
     records = records or folder / "records"
     cells = list(comparison.cells())
-    pending = pending_cells(cells, find_records(cells, records))
+    found = find_records(cells, records)
+    check_data(cells, found, folder)
+    pending = pending_cells(cells, found)
     failures: list[Failure] = []
     if jobs and pending:
         _read_once(pending)

@@ -227,7 +227,7 @@ def _replace(
 ) -> Document:
     """Mentions by other names."""
     places = [((e.start, e.end), (part.mention(e), e.label)) for e in _alone(part)]
-    return _exchanged(rate, lambda mention: other(*mention, draw), places, part, draw)
+    return _exchanged(rate, lambda mention: other(mention[0], mention[1], draw), places, part, draw)
 
 
 def _replace_words(rate: float, forms: dict[str, list[str]], part: Document, draw: random.Random) -> Document:

@@ -74,6 +74,14 @@ class Data:
     augment: Augment | None = None
     dev_limit: int | None = None
 
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """What lies in files of the user's own, which may change: corpora and a label map."""
+        named = {*corpora.names(), *corpora.raw_names()}
+        given = (self.target, *self.sources, *self.raw)
+        own = tuple(spec for spec in given if spec not in named and not spec.startswith("demo-"))
+        return own if not Path(self.labels).is_file() else (*own, self.labels)
+
     def __post_init__(self) -> None:
         check_ranges(self, "data", share="[0, 1]", limit="[0, inf)", dev_limit="[1, inf)")
 

@@ -14,7 +14,7 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -22,14 +22,15 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from transfuse.data.task import build_task
 from transfuse.experiments.comparison import Cell
-from transfuse.experiments.recipe import Recipe, make_recipe, run_recipe
+from transfuse.experiments.recipe import Recipe, check_unchanged, make_recipe, run_recipe
 from transfuse.reporting.records import Record, make_record, read_records, write_record
 from transfuse.reporting.results import read_run
 from transfuse.reporting.tables import Entry
 from transfuse.text import ConfigError, TransfuseError
 
-__all__ = ["Event", "Failure", "cell_entries", "find_records", "pending_cells", "run_cells"]
+__all__ = ["Event", "Failure", "cell_entries", "check_data", "find_records", "pending_cells", "run_cells"]
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,28 @@ def find_records(cells: Iterable[Cell], folder: Path) -> dict[str, Record]:
             if name not in wanted and (now := _hash_now(record)) in wanted:
                 found.setdefault(now, record)
     return found
+
+
+def check_data(cells: Iterable[Cell], records: Mapping[str, Record], folder: Path) -> None:
+    """Refuse records of runs on a user's own files where these are other ones by now.
+
+    Args:
+        cells: of a comparison.
+        records: as `find_records` gives them.
+        folder: of the comparison, for the message.
+
+    Raises:
+        ConfigError: a corpus has changed.
+        DataError: a corpus cannot be read.
+    """
+    seen = set()
+    for cell in cells:
+        data = cell.recipe.data
+        what = data.target, data.sources, data.labels, data.fold
+        if data.paths and cell.recipe.hash in records and what not in seen:
+            seen.add(what)
+            _, facts = build_task(data, seed=cell.seed)
+            check_unchanged([records[cell.recipe.hash].data], facts, folder)
 
 
 def _hash_now(record: Record) -> str:

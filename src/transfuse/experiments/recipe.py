@@ -12,7 +12,7 @@ import json
 import shutil
 import tempfile
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches
@@ -224,7 +224,8 @@ def run_recipe(
         The content of ``scores.json``; nothing in a process that does not lead.
 
     Raises:
-        ConfigError: the folder holds another recipe's run, or files that are of no run.
+        ConfigError: the folder holds another recipe's run, or one on data that have changed since, or files that are of
+            no run.
         DataError: a corpus cannot be read.
     """
     device = team().device or device
@@ -237,11 +238,15 @@ def run_recipe(
         raise ConfigError(f"{folder} holds the run of another recipe: choose another --out, or delete it")
     if not known.exists() and folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir()):
         raise ConfigError(f"{folder} holds files and no run: choose another --out")
-    if team().same((folder / "done").exists()):
+    done = team().same((folder / "done").exists())
+    if done and not recipe.data.paths:
         return read_scores(folder)
     task, facts = build_task(recipe.data, seed=recipe.seed)  # first: a mistake in it leaves no folder behind
     fresh = not folder.exists()
     run = Run(folder, recipe.seed, device, checkpoint_seconds, watch)
+    check_unchanged(run.records("data")[-1:], facts, folder)
+    if done:
+        return read_scores(folder)
     run.write("recipe.toml", resolved)
     run.write_json("environment.json", environment())
     run.record("data", **facts)
@@ -259,6 +264,24 @@ def run_recipe(
     run.write_json("scores.json", scores)
     run.finish()
     return scores
+
+
+def check_unchanged(before: Sequence[Mapping[str, Any]], now: Mapping[str, Any], place: Path) -> None:
+    """Refuse to take a run for one on data that are other ones by now.
+
+    Args:
+        before: facts of earlier runs, as `transfuse.data.task.build_task` gives them.
+        now: those of today.
+        place: of the runs, for the message.
+
+    Raises:
+        ConfigError: a corpus has changed.
+    """
+    for facts in before:
+        pairs = zip([facts["target"], *facts["sources"]], [now["target"], *now["sources"]], strict=True)
+        for one, other in pairs:
+            if one["sha256"] != other["sha256"]:
+                raise ConfigError(f"{place}: {one['name']} has changed since: choose another --out, or delete this one")
 
 
 def _follow(recipe: Recipe, device: str) -> None:

@@ -31,6 +31,9 @@ __all__ = ["Reproduction", "choose_cells", "find_reproductions", "read_reproduct
 
 FILTERS = ("task", "method", "share", "seed")
 
+_VERSION = 1
+"""Of how figures are computed: kept ones of another version are computed anew."""
+
 
 @dataclass(frozen=True)
 class Reproduction:
@@ -66,8 +69,10 @@ class Reproduction:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of all records that figures are computed from, of their names and of what stands in them."""
-        found = hashlib.sha256()
+        """SHA-256 of what figures are computed from: of the comparison, and of all records with their names."""
+        planned = self.comparison
+        told = planned.published, planned.published_f1, planned.choices, planned.baseline, self.total
+        found = hashlib.sha256(repr((_VERSION, told)).encode())
         for name, record in sorted(self.records.items()):
             found.update(repr((name, replace(record, gold=()))).encode())  # data holds the hash of gold
         return found.hexdigest()

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from transfuse.nn.encoder import Encoder
-from transfuse.nn.forms import Forms
+from transfuse.nn.forms import Forms, MixedForms
 from transfuse.ranges import check_ranges
 from transfuse.run import Run
 from transfuse.taggers.encoding import Encoding
@@ -73,6 +73,7 @@ class CdLearning(Paired):
             return cross_entropy_difference(*spelt, mean=self.mean_weight)
         given = encoding.encoder.forms.vectors if isinstance(encoding.encoder, Encoder) else None
         forms = encoding.table.forms()
+        forms = forms.forms if isinstance(forms, MixedForms) else forms
         if given is None or not given.shape[1] or not isinstance(forms, Forms):
             raise ConfigError(
                 f'similarity = "{self.similarity}" compares word vectors: set vectors, or "cross-entropy"'

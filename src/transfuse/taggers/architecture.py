@@ -42,7 +42,7 @@ class TagSet:
 
 def _kind(encoder: Any) -> str:
     """Which encoder settings are for; without a word about it they are for the BiLSTM."""
-    return str(encoder.get("kind", "bilstm") if isinstance(encoder, Mapping) else encoder.kind)
+    return str(encoder.get("kind", "bilstm") if isinstance(encoder, Mapping) else getattr(encoder, "kind", "bilstm"))
 
 
 EncoderSettings = Annotated[

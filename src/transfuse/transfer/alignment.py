@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from transfuse.nn.divergence import Kernel, label_mmd, mmd
-from transfuse.nn.head import CRFHead, Head
+from transfuse.nn.head import CRFHead
 from transfuse.ranges import check_ranges
 from transfuse.run import Run
 from transfuse.taggers.architecture import TagSet
-from transfuse.text import Tagger, Task
+from transfuse.text import ConfigError, Tagger, Task
 from transfuse.transfer.supervised import Domain
 from transfuse.transfer.together import Paired, Sample, fit_together, start
 
@@ -29,7 +29,8 @@ class Aligned(Paired):
         crf_l2: beta, of ``|W_s - W_t|^2 + |A_s - A_t|^2`` over rows of shared tags.
         kernel: of both kinds of MMD.
 
-    Gamma is ``training.decay``, which the optimiser applies apart from the loss (Loshchilov & Hutter 2019).
+    Gamma is ``training.decay``: with ``adam`` applied apart from the loss (Loshchilov & Hutter 2019), with ``adagrad``
+    and ``sgd`` as the paper's ``L_r``, by its gradient.
     """
 
     label_mmd: float = 0.0
@@ -40,6 +41,10 @@ class Aligned(Paired):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_ranges(self, label_mmd="[0, inf)", mmd="[0, inf)", crf_l2="[0, inf)")
+        if self.label_mmd or self.mmd:
+            self.architecture.need_words("an MMD between states")
+        if self.crf_l2 and self.architecture.head != "crf":
+            raise ConfigError(f'crf_l2 is a distance between two CRFs: architecture.head is "{self.architecture.head}"')
 
     def fit(self, task: Task, *, run: Run) -> Tagger:
         """Share the encoder; every corpus has a head of its own."""
@@ -73,10 +78,8 @@ def crf_distance(source: Domain, target: Domain) -> Tensor:
     pairs = shared_tags(source.tagset, target.tagset)
     a, b = [s for s, _ in pairs], [t for _, t in pairs]
     one, two = source.head, target.head
-    assert isinstance(one, Head)
-    assert isinstance(two, Head)
+    assert isinstance(one, CRFHead)
+    assert isinstance(two, CRFHead)
     distance = (one.projection.weight[a] - two.projection.weight[b]).square().sum()
-    if isinstance(one, CRFHead) and isinstance(two, CRFHead):
-        gap = one.crf.transition[a][:, a] - two.crf.transition[b][:, b]
-        distance = distance + (gap * two.crf.legal_transition[b][:, b]).square().sum()
-    return distance
+    gap = one.crf.transition[a][:, a] - two.crf.transition[b][:, b]
+    return distance + (gap * two.crf.legal_transition[b][:, b]).square().sum()

@@ -60,7 +60,7 @@ class Layered(Supervised):
 
     Attributes:
         layer_decay: factor on the learning rate from each layer of the encoder to the one below it; the highest layer
-            has the full rate, as the head has.
+            has the full rate, which is the head's times ``encoder.rate`` for a pre-trained model.
     """
 
     layer_decay: float = 0.9

@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import cache
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import torch
 from filelock import FileLock
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -42,7 +43,10 @@ __all__ = [
     "train_sources",
 ]
 
-_MADE_BY = ("context.py", "encoders", "gazetteer.py", "nn", "tags.py", "taggers", "train.py", "transfer", "words.py")
+_MADE_BY = (
+    *("context.py", "encoders", "gazetteer.py", "nn", "scoring", "tags.py", "taggers", "train.py", "transfer"),
+    "words.py",
+)
 """Files and folders whose code decides the weights; what other code made is not taken from the cache."""
 
 
@@ -124,8 +128,8 @@ def _train(
     set_dropout(encoding, own if dropout is None else dropout)
     done: list[dict[str, Any]] = []
     for number, (domain, stage) in enumerate(zip(domains, stages, strict=True)):
-        if number:
-            copy_head(domains[number - 1], domain, LAYERS)
+        for before in domains[:number]:
+            copy_head(before, domain, LAYERS)
         done.append(train_domain(encoding, domain, training, stage=stage))
     set_dropout(encoding, own)
     return done
@@ -217,7 +221,9 @@ def record_exposure(stage: Stage, domain: Domain, sentences: int) -> None:
 def hand_over(
     before: Trained, target: Domain, *, stage: Stage, layers: Sequence[str] | None = None, frozen: Sequence[str] = ()
 ) -> None:
-    """Copy the rows of tags that the last source's head shares with the target's, and record what was carried over.
+    """Copy the rows of tags that the heads of sources share with the target's, and record what was carried over.
+
+    Of a tag that several sources have, the row is that of the last of them.
 
     Args:
         before: the sources.
@@ -227,8 +233,9 @@ def hand_over(
         frozen: layer groups that will keep their weights.
     """
     layers = before.encoding.architecture.layers if layers is None else layers
-    moved = copy_head(before.domains[-1], target, layers)
-    fresh = [name for name in target.tagset.names if name not in moved]
+    found = {name for domain in before.domains for name in copy_head(domain, target, layers)}
+    moved = [name for name in target.tagset.names if name in found]
+    fresh = [name for name in target.tagset.names if name not in found]
     stage.record("transferred", layers=layers, frozen=frozen, tags=moved, fresh=fresh)
 
 
@@ -242,7 +249,7 @@ def _key(encoding: Encoding, known_by: Mapping[str, Any], seed: int) -> str:
     """Names what the weights depend on: code, versions, vectors, settings, corpora and seed."""
     parts = {
         "code": _code(),
-        "torch": torch.__version__,
+        **{name: version(name) for name in ("torch", "transformers", "tokenizers", "textblob") if find_spec(name)},
         **_origin(encoding),
         "architecture": asdict(encoding.architecture),
         "layer_decay": encoding.layer_decay,

@@ -31,6 +31,7 @@ __all__ = [
     "parameter_groups",
     "read_domain",
     "run_fit",
+    "set_precision",
     "target_batches",
     "train_domain",
 ]
@@ -187,7 +188,7 @@ def run_fit(
     Raises:
         ConfigError: there is no transformer to compute in another precision.
     """
-    _set_precision(encoding, training)
+    set_precision(encoding, training)
     first = domains[0]
     heads = {"head": first.head, **{f"source-{i}": domain.head for i, domain in enumerate(domains[1:], 1)}}
     network = nn.ModuleDict({"encoder": encoding.encoder, **heads})
@@ -198,7 +199,8 @@ def run_fit(
     return summary
 
 
-def _set_precision(encoding: Encoding, training: Training) -> None:
+def set_precision(encoding: Encoding, training: Training) -> None:
+    """How a transformer computes in training. Raises ConfigError where none is there for another precision."""
     encoder = encoding.encoder
     part = encoder.transformer if isinstance(encoder, Encoder) else encoder
     if training.precision and (part is None or part.still):

@@ -80,6 +80,10 @@ class Paired(FromSources):
 
     init: Literal["fresh", "source"] = "fresh"
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_ranges(self, source_epochs="(0, inf)")  # without a source in a step there is no term between the two
+
 
 @dataclass(frozen=True)
 class Sample:

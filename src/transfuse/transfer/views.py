@@ -27,7 +27,7 @@ from transfuse.taggers.reading import Piece, Reader, pieces
 from transfuse.text import Corpus, Document, Task
 from transfuse.train import Training, fit
 from transfuse.transfer.sources import identity, train_once
-from transfuse.transfer.supervised import Domain, head_loss, parameter_groups, read_domain
+from transfuse.transfer.supervised import Domain, head_loss, parameter_groups, read_domain, set_precision
 
 __all__ = [
     "Alignment",
@@ -295,6 +295,7 @@ def train_view(
     def objective(step: _Step) -> dict[str, Tensor]:
         return view_losses(view, step.learned, step.raw, alignment)
 
+    set_precision(view.encoding, training)
     groups = parameter_groups(view.network, rate_of=view.encoding.rate_of)
     summary = fit(view.network, objective, feed, training, stage=stage, groups=groups)
     stage.record("trained", corpus=" and ".join(view.counts), **summary)
