@@ -227,10 +227,11 @@ def test_sources_without_a_common_label_have_to_be_asked_for(folder: Path, tmp_p
 
 
 def test_a_folder_has_one_file_a_split_and_says_what_lies_beside(folder: Path) -> None:
-    (folder / "more.jsonl").write_text("")
+    for name in ("more.jsonl", "train.tsv"):
+        (folder / name).write_text("")
     losses = Losses()
     resolve(str(folder), losses=losses)
-    assert losses.counts == {"skipped: file beside the splits": 1}
+    assert losses.counts == {"skipped: file beside the splits": 2}
     (folder / "train.part2.jsonl").write_text("")
     with pytest.raises(DataError, match=r"holds train\.jsonl and train\.part2\.jsonl, both for train"):
         resolve(str(folder))

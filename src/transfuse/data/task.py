@@ -190,7 +190,7 @@ def find_splits(folder: Path, losses: Losses | None = None) -> dict[str, Path]:
 
     Args:
         folder: any path.
-        losses: collects files of a known format that lie beside the splits and are read by nobody.
+        losses: collects files that lie beside those of the splits and are read by nobody.
 
     Raises:
         DataError: two files, of the same ending, stand for one split.
@@ -206,10 +206,12 @@ def find_splits(folder: Path, losses: Losses | None = None) -> dict[str, Path]:
         elif child.is_file() and formats.is_known(child.name):
             strangers.append(child)
     for split, paths in found.items():
-        endings = [Path(path.name.lower().removesuffix(".gz")).suffix for path in paths]  # .txt and .ann are one
+        endings = [Path(path.name.lower().removesuffix(".gz")).suffix for path in paths]
         if len(set(endings)) < len(endings):
-            names = " and ".join(path.name for path in paths)
+            names = " and ".join(p.name for p, ending in zip(paths, endings, strict=True) if endings.count(ending) > 1)
             raise DataError(f"holds {names}, both for {split}: put what belongs together into one", path=str(folder))
+        if set(endings) != {".txt", ".ann"}:  # which are one, in brat
+            strangers += paths[1:]
     if found and losses is not None:
         for path in strangers:
             losses.add("skipped", "file beside the splits", detail=str(path))
