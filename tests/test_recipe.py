@@ -16,7 +16,6 @@ from transfuse.experiments.recipe import find_recipe, load_recipe, make_recipe, 
 from transfuse.text import ConfigError, DataError, TransfuseError
 
 DATA = {"target": "demo-cardiology"}
-PIECES = {"kind": "transformer", "name": "minilm-l6", "unit": "piece"}
 
 
 @pytest.mark.parametrize(
@@ -52,10 +51,6 @@ PIECES = {"kind": "transformer", "name": "minilm-l6", "unit": "piece"}
         (
             {"data": DATA, "method": {"name": "muct", "training": {"patience": 1}}},
             "training.patience: a view ends with",
-        ),
-        (
-            {"data": DATA, "method": {"name": "la-mmd", "architecture": {"encoder": PIECES}}},
-            "an MMD between states reads one state a word",
         ),
         ({"data": DATA, "run": {"seed": -1}}, r"run\.seed is a whole number from 0"),
         ({"data": DATA, "run": {"seeds": 1}}, r"unknown key run\.seeds"),

@@ -27,6 +27,7 @@ from transfuse.explaining.odds import Network, Removal
 from transfuse.lighter import to_int8
 from transfuse.nn.head import CRFHead
 from transfuse.nn.pieced import PieceHead
+from transfuse.nn.transformer import Transformer
 from transfuse.run import Run
 from transfuse.taggers.architecture import Architecture, TagSet
 from transfuse.taggers.bilstm import BiLSTMEncoder
@@ -38,7 +39,7 @@ from transfuse.taggers.vectors import Vectors
 from transfuse.tags import PREFIXES, decode, encode, legal, over_pieces, tag_names
 from transfuse.text import ConfigError, Corpus, Document
 from transfuse.train import Training
-from transfuse.transfer.supervised import Domain, copy_head
+from transfuse.transfer.supervised import Domain, copy_head, first_states
 from transfuse.words import words
 
 UNITS = ("piece", "continuation")
@@ -308,6 +309,18 @@ def test_every_method_works_or_says_why_not(name: str, unit: str, made: dict[str
     bundle.save(tagger, tmp_path / "bundle")
     again = bundle.load(tmp_path / "bundle")
     assert list(again.tag(learned.target.dev)) == list(tagger.tag(learned.target.dev))
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_what_is_drawn_together_are_the_states_of_first_pieces(unit: str, made: dict[str, str], tmp_path: Path) -> None:
+    learned = task()
+    method = Supervised(architecture(made["bert"], unit=unit), vectors=Vectors(kind="none"))
+    encoding = new_encoding([learned.target], method, task=learned, run=Run(tmp_path))
+    head = encoding.head(encoding.tagset(learned.target.labels))
+    assert isinstance(encoding.encoder, Transformer)
+    width = encoding.encoder.model.config.hidden_size
+    states = torch.randn(2, 3, encoding.encoder.width)
+    torch.testing.assert_close(first_states(head, states), states[..., :width])
 
 
 def untrained(name: str, unit: str, seed: int = 0) -> NeuralTagger:

@@ -26,6 +26,7 @@ __all__ = [
     "duration",
     "epilog",
     "note",
+    "note_losses",
     "out",
     "percent",
     "print_json",

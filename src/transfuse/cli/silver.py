@@ -195,9 +195,9 @@ def clean(
     """
     from transfuse.silver import blacklist
 
-    with watching(f"reading {target}") as watch:
-        gold = _target(target, str(labels or ""))
+    with watching(f"reading {silver} and {target}") as watch:
         documents, origin = _silver(silver)
+        gold = _target(target, str(labels or ""))
         watch("looking for what both hold", None)
         cleaned = blacklist.clean(documents, gold, share=share, seed=seed, times=times, drop_empty=drop_empty)
     facts = {"silver": silver, **origin, "target": target, "target_sha256": gold.sha256}

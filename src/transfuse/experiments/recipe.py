@@ -37,6 +37,7 @@ __all__ = [
     "SHIPPED",
     "Published",
     "Recipe",
+    "check_unchanged",
     "find_recipe",
     "load_recipe",
     "make_recipe",

@@ -94,8 +94,6 @@ class Muct(Supervised):
         for name, loop in (("training", self.training), ("round_training", self.round_training)):
             if loop.patience:
                 raise ConfigError(f"{name}.patience: a view ends with its last weights and waits for no epoch")
-        if self.mmd:
-            self.architecture.need_words("an MMD between states")
         if self.heads == 2 and self.architecture.head == "mlp":
             raise ConfigError('architecture.head = "mlp" is what the second head is: the two have to differ')
         if self.vote == "mean" and self.teacher == "vote":

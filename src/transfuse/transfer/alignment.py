@@ -41,8 +41,6 @@ class Aligned(Paired):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_ranges(self, label_mmd="[0, inf)", mmd="[0, inf)", crf_l2="[0, inf)")
-        if self.label_mmd or self.mmd:
-            self.architecture.need_words("an MMD between states")
         if self.crf_l2 and self.architecture.head != "crf":
             raise ConfigError(f'crf_l2 is a distance between two CRFs: architecture.head is "{self.architecture.head}"')
 

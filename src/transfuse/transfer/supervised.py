@@ -13,6 +13,7 @@ from transfuse.losses import Losses
 from transfuse.nn.domain import DomainHead
 from transfuse.nn.encoder import Batch, Encoder
 from transfuse.nn.head import CRFHead, Head, MLPHead
+from transfuse.nn.pieced import PieceHead
 from transfuse.run import Stage
 from transfuse.scoring import score as scoring
 from transfuse.taggers.architecture import TagSet
@@ -27,6 +28,7 @@ __all__ = [
     "Step",
     "copy_head",
     "dev_score",
+    "first_states",
     "head_loss",
     "parameter_groups",
     "read_domain",
@@ -207,6 +209,16 @@ def set_precision(encoding: Encoding, training: Training) -> None:
         raise ConfigError("training.precision is a transformer's, and there is none that is trained")
     if part is not None:
         part.precision = training.precision
+
+
+def first_states(head: Head | DomainHead, states: Tensor) -> Tensor:
+    """``[..., width]`` states of the first pieces of words: all there is, unless a CRF reads more than them.
+
+    Args:
+        head: whatever reads the states.
+        states: ``[..., width]``, or wider where `transfuse.nn.pieced.PieceHead` reads them.
+    """
+    return states[..., : head.projection.in_features] if isinstance(head, PieceHead) else states
 
 
 def head_loss(head: Head | DomainHead, states: Tensor, batch: Batch) -> Tensor:

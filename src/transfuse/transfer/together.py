@@ -27,7 +27,16 @@ from transfuse.taggers.neural import Sentence, batches
 from transfuse.text import Tagger, Task
 from transfuse.train import Training
 from transfuse.transfer.sources import hand_over, need_sources, record_exposure, train_sources
-from transfuse.transfer.supervised import Domain, Step, copy_head, head_loss, read_domain, run_fit, target_batches
+from transfuse.transfer.supervised import (
+    Domain,
+    Step,
+    copy_head,
+    first_states,
+    head_loss,
+    read_domain,
+    run_fit,
+    target_batches,
+)
 
 __all__ = [
     "FromSources",
@@ -104,12 +113,15 @@ class Sample:
         return head_loss(self.domain.head, self.states, self.batch)
 
     def words(self) -> tuple[Tensor, Tensor]:
-        """States ``[words, width]`` and gold tags ``[words]`` of all real words whose tag is known."""
+        """States ``[words, width]`` and gold tags ``[words]`` of all real words whose tag is known.
+
+        Where a head runs over pieces, a word's state is that of its first piece.
+        """
         assert self.batch.tags is not None
         real = inside(self.batch.lengths, self.states.shape[1])
         if self.batch.allowed is not None:
             real = real & (self.batch.allowed.sum(-1) == 1)
-        return self.states[real], self.batch.tags[real]
+        return first_states(self.domain.head, self.states)[real], self.batch.tags[real]
 
 
 Terms = Callable[[Sample, Sample], dict[str, Tensor]]

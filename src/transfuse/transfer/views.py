@@ -27,7 +27,7 @@ from transfuse.taggers.reading import Piece, Reader, pieces
 from transfuse.text import Corpus, Document, Task
 from transfuse.train import Training, fit
 from transfuse.transfer.sources import identity, train_once
-from transfuse.transfer.supervised import Domain, head_loss, parameter_groups, read_domain, set_precision
+from transfuse.transfer.supervised import Domain, first_states, head_loss, parameter_groups, read_domain, set_precision
 
 __all__ = [
     "Alignment",
@@ -169,8 +169,8 @@ class View:
         return self.encoding.encoder(batch), batch
 
     def words(self, states: Tensor, batch: Batch) -> Tensor:
-        """``[words, width]`` states of all real words, behind the gate."""
-        real = states[inside(batch.lengths, states.shape[1])]
+        """``[words, width]`` states of all real words, behind the gate; see `first_states`."""
+        real = first_states(self.heads[0], states)[inside(batch.lengths, states.shape[1])]
         return real if self.gate is None else self.gate(real)
 
 
