@@ -108,7 +108,7 @@ def check_data(cells: Iterable[Cell], records: Mapping[str, Record], folder: Pat
         if data.paths and cell.recipe.hash in records and what not in seen:
             seen.add(what)
             _, facts = build_task(data, seed=cell.seed)
-            check_unchanged([records[cell.recipe.hash].data], facts, folder)
+            check_unchanged(records[cell.recipe.hash].data, facts, folder)
 
 
 def _hash_now(record: Record) -> str:

@@ -12,7 +12,7 @@ import json
 import shutil
 import tempfile
 import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches
@@ -245,7 +245,8 @@ def run_recipe(
     task, facts = build_task(recipe.data, seed=recipe.seed)  # first: a mistake in it leaves no folder behind
     fresh = not folder.exists()
     run = Run(folder, recipe.seed, device, checkpoint_seconds, watch)
-    check_unchanged(run.records("data")[-1:], facts, folder)
+    for before in run.records("data")[-1:]:
+        check_unchanged(before, facts, folder)
     if done:
         return read_scores(folder)
     run.write("recipe.toml", resolved)
@@ -267,22 +268,21 @@ def run_recipe(
     return scores
 
 
-def check_unchanged(before: Sequence[Mapping[str, Any]], now: Mapping[str, Any], place: Path) -> None:
+def check_unchanged(before: Mapping[str, Any], now: Mapping[str, Any], place: Path) -> None:
     """Refuse to take a run for one on data that are other ones by now.
 
     Args:
-        before: facts of earlier runs, as `transfuse.data.task.build_task` gives them.
+        before: facts of an earlier run, as `transfuse.data.task.build_task` gives them.
         now: those of today.
-        place: of the runs, for the message.
+        place: of the run, for the message.
 
     Raises:
         ConfigError: a corpus has changed.
     """
-    for facts in before:
-        pairs = zip([facts["target"], *facts["sources"]], [now["target"], *now["sources"]], strict=True)
-        for one, other in pairs:
-            if one["sha256"] != other["sha256"]:
-                raise ConfigError(f"{place}: {one['name']} has changed since: choose another --out, or delete this one")
+    pairs = zip([before["target"], *before["sources"]], [now["target"], *now["sources"]], strict=True)
+    for one, other in pairs:
+        if one["sha256"] != other["sha256"]:
+            raise ConfigError(f"{place}: {one['name']} has changed since: choose another --out, or delete this one")
 
 
 def _follow(recipe: Recipe, device: str) -> None:

@@ -44,7 +44,15 @@ __all__ = [
 ]
 
 _MADE_BY = (
-    *("context.py", "encoders", "gazetteer.py", "nn", "scoring", "tags.py", "taggers", "train.py", "transfer"),
+    "context.py",
+    "encoders",
+    "gazetteer.py",
+    "nn",
+    "scoring",
+    "tags.py",
+    "taggers",
+    "train.py",
+    "transfer",
     "words.py",
 )
 """Files and folders whose code decides the weights; what other code made is not taken from the cache."""
