@@ -246,6 +246,18 @@ def test_cells_are_recipes_and_those_without_source_are_shared():
     assert len(pending_cells(cells, [cells[0].recipe.hash])) == 15
 
 
+def test_a_fusion_of_methods_without_source_is_shared_as_they_are():
+    methods = {"both": {"method": "fusion", "unites": ["target-only", "crfsuite"]}}
+    other = {"target": TARGET, "sources": ["demo-respiratory"]}
+    table = {"compare": {"tasks": [TASK, other], "seeds": [0], "methods": ["retrain"]}, "methods": methods}
+    cells = [cell for cell in make_comparison(table).cells() if cell.variant.name == "both"]
+    assert len(cells) == 2 and cells[0].recipe == cells[1].recipe
+    assert not cells[0].recipe.data.sources
+    methods["both"]["unites"][1] = "retrain"
+    cells = [cell for cell in make_comparison(table).cells() if cell.variant.name == "both"]
+    assert [cell.recipe.data.sources for cell in cells] == [cell.task.sources for cell in cells]
+
+
 def test_published_numbers_are_of_a_task_or_of_the_mean():
     other = {"target": TARGET, "sources": ["demo-respiratory"], "published": {"crfsuite": 44.0}}
     table = {"compare": {"tasks": [TASK, other], "shares": [0.1, 1.0]}}
@@ -610,6 +622,42 @@ def test_what_runs_is_told_and_a_reason_is_one_line(tmp_path):
     ends = [(event.kind, event.cell.variant.name) for event in events if event.kind != "goes on"]
     assert ends == [("starts", "crfsuite"), ("done", "crfsuite"), ("starts", "broken"), ("failed", "broken")]
     assert not list(tmp_path.glob("cells/*/cells"))
+
+
+def test_a_fusion_takes_its_members_from_their_cells_and_their_taggers_are_kept_no_longer(tmp_path):
+    methods = {"slow": {"method": "target-only"}, "fused": {"method": "fusion", "unites": ["slow", "crfsuite"]}}
+    comparison = make_comparison({**RUNNABLE, **plan(shares=[1.0]), "methods": methods})
+    wanted = [cell for cell in comparison.cells() if cell.variant.name in {"crfsuite", "slow", "fused"}]
+    cells, records = {cell.variant.name: tmp_path / "cells" / cell.recipe.hash for cell in wanted}, tmp_path / "records"
+    there = []
+
+    def watch(event):
+        if event.kind == "starts" and event.cell.variant.name == "fused":
+            there.extend(name for name, place in cells.items() if (place / "bundle").exists())
+
+    assert not run_cells(wanted, tmp_path, records=records, keep=False, watch=watch)
+    assert set(there) == {"crfsuite", "slow"}
+    assert not list(tmp_path.glob("cells/*/bundle")) and not list(tmp_path.glob("cells/*/members"))
+    found = find_records(wanted, records)
+    alone = wanted[-1].recipe
+    assert not run_cells(wanted[-1:], tmp_path / "alone", records=tmp_path / "alone" / "records", keep=False)
+    (trained,) = find_records([wanted[-1]], tmp_path / "alone" / "records").values()
+    assert list((tmp_path / "alone").glob("cells/*/members"))
+    assert (found[alone.hash].counts, found[alone.hash].wrong) == (trained.counts, trained.wrong)
+    members = [found[member.hash] for member in alone.members]
+    assert found[alone.hash].cpu_seconds == pytest.approx(sum(member.cpu_seconds for member in members), abs=0.02)
+
+
+def test_a_member_on_data_that_have_changed_is_not_taken(tmp_path):
+    methods = {"fused": {"method": "fusion", "unites": ["target-only", "crfsuite"]}}
+    comparison = make_comparison({**RUNNABLE, **plan(shares=[1.0]), "methods": methods})
+    wanted = [cell for cell in comparison.cells() if cell.variant.name in {"crfsuite", "fused"}]
+    assert not run_cells(wanted[:1], tmp_path, records=tmp_path / "records")
+    place = tmp_path / "cells" / wanted[0].recipe.hash / "records.jsonl"
+    (known,) = find_records(wanted[:1], tmp_path / "records").values()
+    place.write_text(place.read_text().replace(known.data["target"]["sha256"], "0" * 64))
+    (failure,) = run_cells(wanted[1:], tmp_path, records=tmp_path / "records")
+    assert "has changed since" in failure.reason
 
 
 def test_a_process_that_dies_fails_its_cell_and_an_interruption_leaves_none_behind(tmp_path):

@@ -87,8 +87,9 @@ def test_every_shipped_comparison_makes_valid_recipes(name: str) -> None:
     rows = {(cell.task.name, cell.variant.name, cell.share, cell.seed) for cell in cells}
     assert len(rows) == len(cells)
     shared = {cell.task.target for cell in cells}
-    # Only the two baselines, which look at no source, are the same run in tasks with the same target.
-    doubled = 2 * (len(comparison.tasks) - len(shared)) * len(comparison.shares) * len(comparison.seeds)
+    # Only variants that look at no source are the same run in tasks with the same target.
+    alone = sum(variant.alone for variant in comparison.variants)
+    doubled = alone * (len(comparison.tasks) - len(shared)) * len(comparison.shares) * len(comparison.seeds)
     assert len(hashes) == len(cells) - doubled
     if comparison.data.labels:
         assert LabelMap.from_toml(find_labels(comparison.data.labels)).rename
@@ -138,7 +139,7 @@ def test_english_rows_share_the_vectors_of_the_ground() -> None:
     assert len(english) == 6
     for name in english:
         for variant in load_comparison(SHIPPED / f"{name}.toml").variants:
-            if variant.method != "crfsuite":
+            if variant.method not in ("crfsuite", "fusion") and not variant.name.startswith("minilm"):
                 assert variant.settings.vectors == ground, name  # type: ignore[attr-defined]
 
 

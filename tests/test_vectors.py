@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import gzip
+import tomllib
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from transfuse import corpora
+from transfuse.data.checks import overlap
+from transfuse.data.task import resolve_target
+from transfuse.experiments.recipe import SHIPPED
 from transfuse.run import Run
 from transfuse.synthetic import department
 from transfuse.taggers import vectors as module
@@ -129,8 +137,41 @@ def test_vectors_do_not_read_what_a_target_without_a_test_split_is_tested_on(
     task = Task(Corpus(name, {"train": documents[2:], "test": documents[:2]}, ()))
     settings = Vectors(kind="train", corpora=("wikigold", "ncbi-disease"))
     monkeypatch.setattr("transfuse.corpora.load", lambda found: Corpus(found, {"train": documents}, ()))
-    held = module._apart(settings, task)
-    assert sum(map(len, held.values())) == apart
-    assert len(list(module._texts(settings, task, held))) == 12 - apart
-    plain = module._content(settings, False, {})
-    assert (module._content(settings, False, held) == plain) == (not apart)
+    assert len(list(module._texts(settings, task))) == 12 - apart
+    plain = module._content(settings, Task(Corpus("mine", {}, ())), False)
+    assert (module._content(settings, task, False) == plain) == (not apart)
+
+
+def test_vectors_do_not_read_test_documents_that_another_corpus_trains_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [f"The patient number {i} had a fever and a rash.\n" for i in range(4)]
+    trained = {
+        "bc5cdr": Corpus("bc5cdr", {"train": tuple(Document(f"s/{i}", text) for i, text in enumerate(texts))}, ()),
+        "craft": Corpus("craft", {"train": (Document("1", texts[1]),)}, ()),
+    }
+    monkeypatch.setattr("transfuse.corpora.load", trained.__getitem__)
+    target = Corpus("biored", {"test": (Document("1", texts[1] + texts[2]),), "dev": (Document("2", texts[3]),)}, ())
+    settings = Vectors(kind="train", corpora=("bc5cdr", "craft"))
+    assert [document.id for document in module._texts(settings, Task(target))] == ["s/0", "s/3", "1"]
+    assert len(list(module._texts(settings, Task(replace(target, name="bc5cdr-disease"))))) == 5
+
+
+@pytest.mark.mirror
+def test_recipes_train_vectors_on_no_test_documents_but_those_that_are_known_of() -> None:
+    def bare(documents: Iterable[Document]) -> tuple[Document, ...]:
+        return tuple(Document(each.id, each.text) for each in documents)
+
+    targets: dict[tuple[str, ...], set[str]] = defaultdict(set)
+    for path in SHIPPED.glob("*/*.toml"):
+        table = tomllib.loads(path.read_text("utf-8"))
+        for method in (table.get("method", {}), *table.get("methods", {}).values()):
+            if read := method.get("vectors", {}).get("corpora"):
+                tasks = table["compare"]["tasks"] if "compare" in table else [table["data"]]
+                targets[tuple(read)] |= {task["target"] for task in tasks}
+    assert len(targets) > 2
+    for read, names in targets.items():
+        tested = Corpus("tested", {name: bare(resolve_target(name).test) for name in names}, ())
+        trained = Corpus("trained", {name: bare(corpora.load(name).train) for name in read}, ())
+        for found in overlap(tested, trained):
+            target, name = found.split.partition("/")[2], found.other.partition("/")[2]
+            if corpora.info(target).archive != corpora.info(name).archive:
+                assert (found.share >= 0.009) == (name in corpora.info(target).tested_on), found

@@ -61,6 +61,8 @@ class Published:
         canonical: canonical names of labels whose meaning is special to this corpus; all others go by
             `transfuse.labels`.
         units: what a document is: "documents", "sentences", "records", ...
+        tested_on: registered corpora whose *train* split has documents in common with this test split, where word
+            vectors are trained on them.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Published:
     notes: tuple[str, ...] = ()
     canonical: Mapping[str, str] = field(default_factory=dict)
     units: str = "documents"
+    tested_on: tuple[str, ...] = ()
 
     @property
     def origin(self) -> tuple[str, ...]:

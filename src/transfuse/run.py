@@ -13,6 +13,7 @@ import platform
 import shutil
 import sys
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,8 @@ class Run:
         device: torch device.
         checkpoint_seconds: how often a stage saves its state between epochs; it changes no number.
         watch: called with a line of text and the share done; None to be silent.
+        finished: gives the folder of a finished run by a method, as ``[method]`` has it, that differs from this run in
+            nothing else, or None where there is none at hand.
 
     Raises:
         DataError: the folder cannot be made.
@@ -93,6 +96,7 @@ class Run:
     device: str = "cpu"
     checkpoint_seconds: float = 30.0
     watch: Any = field(default=None, repr=False)
+    finished: Callable[[Mapping[str, Any]], Path | None] = field(default=lambda method: None, repr=False)
 
     def __post_init__(self) -> None:
         try:

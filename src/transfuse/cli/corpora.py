@@ -94,6 +94,7 @@ def _facts(facts: Published) -> dict[str, Any]:
         "citation": facts.citation,
         "origin": list(facts.origin),
         "archive": facts.archive,
+        "tested_on": list(facts.tested_on),
         "notes": list(facts.notes),
         "sha256": facts.sha256,
     }
@@ -122,6 +123,10 @@ def info(name: Annotated[str, typer.Argument(help="A registered name.")], as_jso
         ("citation", facts.citation),
         ("origin", ", ".join(facts.origin) or "-"),
         ("archive", facts.archive),
+        *(
+            ("note", f"Its test split has documents in common with the train split of {name}.")
+            for name in facts.tested_on
+        ),
         *(("note", text) for text in facts.notes),
     ]
     _pairs(facts.name, rows)

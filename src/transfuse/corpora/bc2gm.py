@@ -140,6 +140,7 @@ CORPORA = (
     ),
     _published(
         name="gb-bc2gm",
+        tested_on=("bc2gm",),
         title="BC2GM in the split of Giorgi & Bader 2018",
         labels=("GENE",),
         licence="redistributable, as its authors state",

@@ -122,6 +122,7 @@ CORPORA = (
     ),
     _published(
         name="gb-cdr-chem",
+        tested_on=("bc5cdr",),
         title="BC5CDR, chemicals, in the split of Giorgi & Bader 2018",
         labels=("CHED",),
         licence="redistributable, as its authors state",
@@ -145,6 +146,7 @@ CORPORA = (
     ),
     _published(
         name="gb-cdr-disease",
+        tested_on=("bc5cdr",),
         title="BC5CDR, diseases, in the split of Giorgi & Bader 2018",
         labels=("DISO",),
         licence="redistributable, as its authors state",

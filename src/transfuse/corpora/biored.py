@@ -21,6 +21,7 @@ _published = partial(
 CORPORA = (
     _published(
         name="biored",
+        tested_on=("bc5cdr", "ncbi-disease"),
         title="BioRED; train and development in one",
         labels=(
             "CellLine",

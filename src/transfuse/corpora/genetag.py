@@ -53,6 +53,7 @@ _published = partial(
 CORPORA = (
     _published(
         name="genetag",
+        tested_on=("bc2gm",),
         title="GENETAG",
         labels=("GENE",),
         archive="en-bc2gm-genetag",

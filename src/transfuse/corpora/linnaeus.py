@@ -45,6 +45,7 @@ CORPORA = (
     ),
     _published(
         name="linnaeus-pubtator",
+        tested_on=("linnaeus",),
         title="LINNAEUS as documents",
         labels=("Species",),
         licence="CC BY (corpus), MIT (this form)",
@@ -72,6 +73,7 @@ CORPORA = (
     ),
     _published(
         name="gb-linnaeus",
+        tested_on=("linnaeus",),
         title="LINNAEUS in the split of Giorgi & Bader 2018",
         labels=("LIVB",),
         licence="redistributable, as its authors state",

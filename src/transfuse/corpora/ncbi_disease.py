@@ -134,6 +134,7 @@ CORPORA = (
     ),
     _published(
         name="gb-ncbi-disease",
+        tested_on=("ncbi-disease",),
         title="NCBI disease in the split of Giorgi & Bader 2018",
         labels=("DISO",),
         licence="redistributable, as its authors state",

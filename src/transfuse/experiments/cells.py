@@ -166,7 +166,7 @@ def run_cells(
         records: folder for their records.
         jobs: processes at a time.
         device: torch device.
-        keep: leave each run's tagger in its folder.
+        keep: leave each run's tagger in its folder, also where no fusion among the cells waits for it.
         watch: called with what happens.
 
     Returns:
@@ -177,7 +177,7 @@ def run_cells(
     """
     order = _Order(cells)
     failures: list[Failure] = []
-    with _workers(_Work(folder, records, device, keep), min(jobs, len(cells))) as workers:
+    with _workers(_Work(folder, records, device), min(jobs, len(cells))) as workers:
         for worker in workers:
             worker.give(order, watch)
         while busy := [worker for worker in workers if worker.cell]:
@@ -190,6 +190,9 @@ def run_cells(
                 if event.kind in {"done", "failed"}:
                     order.ended(event.cell)
                     worker.give(order, watch)
+                if event.kind == "done" and not keep:
+                    for name in order.disposable(event.cell):
+                        shutil.rmtree(folder / "cells" / name / "bundle", ignore_errors=True)
     return failures
 
 
@@ -216,6 +219,11 @@ class _Order:
         self.running.remove(cell)
         self.warm.add(_group(cell))
 
+    def disposable(self, ended: Cell) -> set[str]:
+        """Hashes of runs, the cell's and its members', of which no cell that is not done yet needs the tagger."""
+        wanted = {recipe.hash for cell in (*self.left, *self.running) for recipe in (cell.recipe, *cell.recipe.members)}
+        return {recipe.hash for recipe in (ended.recipe, *ended.recipe.members)} - wanted
+
 
 def _group(cell: Cell) -> tuple[Any, ...]:
     return cell.recipe.data.sources, cell.seed
@@ -228,16 +236,13 @@ class _Work:
     folder: Path
     records: Path
     device: str
-    keep: bool
 
     def do(self, recipe: Recipe, tell: Callable[[str, float], None]) -> str:
         """Run a cell and keep its record; its score in words."""
         place = self.folder / "cells" / recipe.hash
-        run_recipe(recipe, place, device=self.device, watch=tell)
+        run_recipe(recipe, place, device=self.device, watch=tell, runs=place.parent)
         record = make_record(read_run(place))
         write_record(record, self.records, recipe.hash)
-        if not self.keep:
-            shutil.rmtree(place / "bundle", ignore_errors=True)
         return f"{100 * record.micro().f1:.2f} F1, {record.cpu_seconds:.1f} CPU s"
 
 

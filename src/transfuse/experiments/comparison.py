@@ -206,7 +206,7 @@ class Comparison:
         labels = task.labels or self.data.labels
         augment = variant.augment or self.data.augment
         data = replace(self.data, target=task.target, labels=labels, fold=task.fold, augment=augment)
-        if variant.method in BASELINES:
+        if variant.alone:
             data = replace(data, share=own or task.ceiling, limit=0, disjoint=False)
         else:
             numbers = variant.sources or range(1, len(task.sources) + 1)

@@ -104,6 +104,15 @@ class Recipe:
         """Twelve characters that name the run's folder."""
         return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:12]
 
+    @property
+    def members(self) -> tuple[Recipe, ...]:
+        """What makes each member of a fusion alone; nothing for another method."""
+        return tuple(self.of(member) for member in getattr(self.method, "members", ()))
+
+    def of(self, method: Mapping[str, Any]) -> Recipe:
+        """The same with another method, given as ``[method]`` has it."""
+        return Recipe(self.data, *methods.make(method), self.seed)
+
 
 def find_recipe(name: str) -> Path:
     """The file of a recipe: a path, or the name of one that is shipped, as ``ground/ncbi-disease``.
@@ -210,7 +219,13 @@ def make_recipe(table: Mapping[str, Any]) -> Recipe:
 
 
 def run_recipe(
-    recipe: Recipe, folder: Path, *, device: str = "cpu", watch: Watch | None = None, checkpoint_seconds: float = 30.0
+    recipe: Recipe,
+    folder: Path,
+    *,
+    device: str = "cpu",
+    watch: Watch | None = None,
+    checkpoint_seconds: float = 30.0,
+    runs: Path | None = None,
 ) -> dict[str, Any]:
     """Do what a recipe says, or go on where it was killed; a finished run is not run again.
 
@@ -220,6 +235,7 @@ def run_recipe(
         device: torch device; several processes (`transfuse.team`) have one each.
         watch: called with a line of text and the share done.
         checkpoint_seconds: how often a stage saves its state between epochs.
+        runs: folder of runs by the hashes of their recipes. A fusion takes from there the members that are finished.
 
     Returns:
         The content of ``scores.json``; nothing in a process that does not lead.
@@ -244,7 +260,15 @@ def run_recipe(
         return read_scores(folder)
     task, facts = build_task(recipe.data, seed=recipe.seed)  # first: a mistake in it leaves no folder behind
     fresh = not folder.exists()
-    run = Run(folder, recipe.seed, device, checkpoint_seconds, watch)
+
+    def finished(method: Mapping[str, Any]) -> Path | None:
+        place = runs / recipe.of(method).hash if runs else folder
+        if place == folder or not (place / "done").exists() or not (place / "bundle").is_dir():
+            return None
+        check_unchanged(Run(place).records("data")[-1], facts, place)
+        return place
+
+    run = Run(folder, recipe.seed, device, checkpoint_seconds, watch, finished)
     for before in run.records("data")[-1:]:
         check_unchanged(before, facts, folder)
     if done:

@@ -42,6 +42,12 @@ class Variant:
     augment: Augment | None = None
     swept: tuple[str, Any] | None = None
 
+    @property
+    def alone(self) -> bool:
+        """Whether it looks at no source: one of `BASELINES`, or a fusion of nothing else."""
+        members = [member["name"] for member in getattr(self.settings, "members", ())]
+        return all(name in BASELINES for name in members or [self.method])
+
 
 @dataclass(frozen=True)
 class _Place:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from transfuse import methods
+from transfuse import bundle, methods
 from transfuse.ensembles.fusion import AUTO, FusedTagger, fuse, need_dev
 from transfuse.ensembles.parts import Part
 from transfuse.ensembles.rules import RULES
@@ -41,7 +41,7 @@ class Fusion:
             raise ConfigError(f"method.rule: choose one of {', '.join((AUTO, *RULES))}, not {self.rule!r}")
 
     def fit(self, task: Task, *, run: Run) -> FusedTagger:
-        """Learn each member in a run folder of its own, then the rule on the target's development split.
+        """Learn each member that `Run.finished` does not give in a run folder of its own, then the rule on dev.
 
         Raises:
             ConfigError: there is no such split, or it holds too little; before anything is trained.
@@ -56,15 +56,21 @@ class Fusion:
         return done.tagger
 
     def _member(self, number: int, task: Task, run: Run) -> Part:
-        """Train one; what is told of its stages is told of stages of the fusion, too."""
+        """Train one, or take it from where it is trained already.
+
+        What is told of its stages is told of stages of the fusion, too.
+        """
         name, method = methods.make(self.members[number - 1])
         label = f"{number}-{name}"
 
         def watch(text: str, done: float) -> None:
             run.progress(f"{label}: {text}", (number - 1 + done) / len(self.members))
 
-        own = replace(run, folder=run.folder / "members" / label, watch=watch)
-        tagger = method.fit(task, run=own)
+        if place := run.finished(self.members[number - 1]):
+            own, tagger = replace(run, folder=place), bundle.load(place / "bundle")
+        else:
+            own = replace(run, folder=run.folder / "members" / label, watch=watch)
+            tagger = method.fit(task, run=own)
         for record in (record for record in own.records() if record["event"] in _TOLD):
             facts = {key: value for key, value in record.items() if key not in {"event", "time", "stage"}}
             run.record(record["event"], stage=f"{label}/{record.get('stage', '')}", **facts)

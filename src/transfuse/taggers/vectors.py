@@ -11,16 +11,17 @@ import json
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from transfuse.data.checks import without_overlap
 from transfuse.files import write_beside
 from transfuse.ranges import check_ranges
 from transfuse.taggers.vocabulary import normalise
 from transfuse.team import team
-from transfuse.text import ConfigError, DataError, Document, Task
+from transfuse.text import ConfigError, Corpus, DataError, Document, Task
 from transfuse.words import words
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ class Vectors:
             sources and on the task's raw text; ``train``: trained on ``text`` and the training texts of ``corpora``.
         path: text (word2vec or GloVe), word2vec binary (``.bin``), or what `WordVectors.save` wrote (``.safetensors``).
         text: registered raw collections, as ``en-text``.
-        corpora: registered corpora whose *training* texts are read, labels unseen.
+        corpora: registered corpora whose *training* texts are read, labels unseen, less what a registered target is
+            tested on.
         width: columns.
         window: words to either side that a word predicts.
         epochs: passes over the text.
@@ -290,11 +292,10 @@ def get_vectors(settings: Vectors, task: Task, run: Run) -> WordVectors:
             fold = folds_widths(settings.text, settings.corpora)
         else:
             fold = {corpus.language for corpus in (task.target, *task.sources)} != {"en"}
-        apart = _apart(settings, task)
-        content = _content(settings, fold, apart) if settings.kind == "train" else None
+        content = _content(settings, task, fold) if settings.kind == "train" else None
         cache = cache_folder() / "vectors"
         with team().first():
-            vectors = train_vectors(_texts(settings, task, apart), settings, cache=cache, content=content, fold=fold)
+            vectors = train_vectors(_texts(settings, task), settings, cache=cache, content=content, fold=fold)
     run.record("vectors", kind=settings.kind, words=len(vectors.words), **vectors.origin)
     return vectors
 
@@ -314,26 +315,32 @@ def folds_widths(text: Iterable[str], read: Iterable[str]) -> bool:
     return found | {corpora.info(name).language if name in known else "" for name in read} != {"en"}
 
 
-def _apart(settings: Vectors, task: Task) -> dict[str, frozenset[str]]:
-    """By corpus, ids of test documents that it was published with for training: those of a fold, or drawn ones."""
+def _held(settings: Vectors, task: Task) -> tuple[str, ...]:
+    """Corpora that were published with some of the target's test documents for training: the target itself where these
+    are a fold or drawn ones, and those with which its test split has documents in common.
+    """
     from transfuse import corpora
 
     name, _, fold = task.target.name.partition(", fold ")
-    if name not in settings.corpora or not (fold or "test" not in corpora.info(name).splits):
-        return {}
-    return {name: frozenset(document.id for document in task.target.test)}
+    if name not in corpora.names():
+        return ()
+    facts = corpora.info(name)
+    own = (name,) if fold or "test" not in facts.splits else ()
+    return tuple(each for each in settings.corpora if each in (*own, *facts.tested_on))
 
 
-def _content(settings: Vectors, fold: bool, apart: Mapping[str, frozenset[str]]) -> str:
+def _content(settings: Vectors, task: Task, fold: bool) -> str:
     """What stands for the text of published files: their checksums, which reading them would only confirm."""
     from transfuse import corpora
 
     files = [dict(corpora.raw_info(name).files) for name in settings.text]
     files += [dict(corpora.info(name).splits["train"].files) for name in settings.corpora]
-    return json.dumps([*files, *(["widths folded"] if fold else []), *(sorted(ids) for ids in apart.values())])
+    held = _held(settings, task)
+    apart = [*held, *sorted(document.id for document in task.target.test)] if held else []
+    return json.dumps([*files, *(["widths folded"] if fold else []), *([apart] if held else [])])
 
 
-def _texts(settings: Vectors, task: Task, apart: Mapping[str, frozenset[str]]) -> Iterator[Document]:
+def _texts(settings: Vectors, task: Task) -> Iterator[Document]:
     if settings.kind == "task":
         for corpus in (task.target, *task.sources):
             yield from corpus.train
@@ -343,6 +350,14 @@ def _texts(settings: Vectors, task: Task, apart: Mapping[str, frozenset[str]]) -
 
     for name in settings.text:
         yield from corpora.raw(name)
+    held = _held(settings, task)
     for name in settings.corpora:
-        held = apart.get(name, frozenset())
-        yield from (document for document in corpora.load(name).train if document.id not in held)
+        yield from _apart(corpora.load(name), task.target) if name in held else corpora.load(name).train
+
+
+def _apart(corpus: Corpus, target: Corpus) -> Iterable[Document]:
+    """Training documents, less what the target is tested on: by id in the target's own corpus, by text in another."""
+    if target.name.partition(", fold ")[0] != corpus.name:
+        return without_overlap(corpus, replace(target, splits={"test": target.test}))[0].train
+    ids = {document.id for document in target.test}
+    return (document for document in corpus.train if document.id not in ids)
