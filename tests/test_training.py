@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from transfuse.run import Run
@@ -113,6 +114,16 @@ def test_patience_stops(tmp_path: Path) -> None:
     scores = iter([0.5, 0.4, 0.4, 0.9])
     _, summary = toy(tmp_path, Training(epochs=9, patience=2, schedule="constant"), evaluate=lambda: next(scores))
     assert (summary["epochs"], summary["best_epoch"]) == (3, 1)
+
+
+def test_a_finished_stage_keeps_its_weights_and_nothing_that_was_for_going_on(tmp_path: Path) -> None:
+    scores = iter([0.5, 0.9, 0.4])
+    network, summary = toy(tmp_path, Training(epochs=3, average=0.5), evaluate=lambda: next(scores))
+    held = load_file(tmp_path / "checkpoint" / "toy.safetensors")
+    assert {name.partition(".")[0] for name in held} == {"network", "generator"}
+    again, same = toy(tmp_path, Training(epochs=3, average=0.5), evaluate=lambda: 1.0)
+    assert same == summary and summary["best_epoch"] == 2
+    assert all(torch.equal(a, b) for a, b in zip(network.parameters(), again.parameters(), strict=True))
 
 
 def test_a_loss_that_is_not_finite_is_named(tmp_path: Path) -> None:

@@ -188,11 +188,11 @@ class _Loop:
         self.average = [p.detach().clone() for p in self.parameters] if training.average else []
         self.chosen: list[Tensor] = []
         self.at = _Progress()
+        self.saved = time.monotonic()
         stage.checkpoint.parent.mkdir(exist_ok=True)
 
     def run(self, objective: Objective, feed: Feed, evaluate: Callable[[], float] | None) -> None:
         training, at = self.training, self.at
-        saved = time.monotonic()
         while not at.finished:
             batches = feed(at.epoch)
             began = time.process_time()
@@ -202,19 +202,29 @@ class _Loop:
                 self._step(objective, some, (at.epoch + at.step / len(batches)) / training.epochs)
                 at.step += len(some)
                 at.sentences += sum(getattr(batch, "sentences", 0) for batch in some)
-                if time.monotonic() - saved > self.stage.run.checkpoint_seconds and at.step < len(batches):
+                if self._due() and at.step < len(batches):
                     at.cpu_seconds += time.process_time() - began
                     self.save()
-                    saved, began = time.monotonic(), time.process_time()
+                    began = time.process_time()
                 self.stage.progress(
                     f"epoch {at.epoch + 1}/{training.epochs}", (at.epoch + at.step / len(batches)) / training.epochs
                 )
             at.cpu_seconds += time.process_time() - began
             self._close_epoch(evaluate, len(batches))
-            self.save()
-            saved = time.monotonic()
-        if self.chosen:
-            self._load(self.chosen)
+            if at.finished:
+                self._drop_all_but_chosen()
+            if at.finished or self._due():
+                self.save()
+
+    def _due(self) -> bool:
+        """Whether what a kill would undo has taken long enough to be saved."""
+        return time.monotonic() - self.saved > self.stage.run.checkpoint_seconds
+
+    def _drop_all_but_chosen(self) -> None:
+        """The optimiser and the other weights were for going on: the last checkpoint is a fraction of the others."""
+        self._load(self.chosen)
+        self.chosen, self.average = [], []
+        self.optimizer.state.clear()
 
     def _step(self, objective: Objective, some: Sequence[Any], done: float) -> None:
         for group, factor in zip(self.optimizer.param_groups, self.factors, strict=True):
@@ -328,8 +338,12 @@ class _Loop:
 
     def save(self) -> None:
         """Write the whole state beside the old one and put it in its place."""
-        if not self.team.leads:
-            return
+        if self.team.leads:
+            with write_beside(self.stage.checkpoint) as path:
+                save_file(self._state(), path, {"progress": json.dumps(asdict(self.at))})
+        self.saved = time.monotonic()
+
+    def _state(self) -> dict[str, Tensor]:
         tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
         tensors |= {f"average.{i}": v for i, v in enumerate(self.average)}
         tensors |= {f"chosen.{i}": v for i, v in enumerate(self.chosen)}
@@ -339,9 +353,7 @@ class _Loop:
         tensors["generator.cpu"] = torch.get_rng_state()
         if torch.cuda.is_available():
             tensors["generator.cuda"] = torch.cuda.get_rng_state()
-        tensors = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
-        with write_beside(self.stage.checkpoint) as path:
-            save_file(tensors, path, {"progress": json.dumps(asdict(self.at))})
+        return {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
 
     def resume(self) -> bool:
         """Take up the state of an earlier process, if there is one."""
