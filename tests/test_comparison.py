@@ -56,7 +56,7 @@ def plan(**more):
         (plan(share=[1]), r"unknown key compare\.share; did you mean compare\.shares\?"),
         (plan(seeds=["0"]), r"compare\.seeds\.0: .*integer.*not '0'"),
         (plan(seeds=[0, 0]), "compare.seeds names 0 twice"),
-        (plan(seeds=[-1]), r"compare\.seeds is at least 0, not -1"),
+        (plan(seeds=[-1]), r"compare\.seeds lies in .0, 4294967295., not -1"),
         (plan(shares=[]), "compare.shares is empty"),
         (plan(shares=[-0.1]), r"compare\.shares lies in \[0, 1\]"),
         (plan(shares=[1.5]), r"compare\.shares lies in \[0, 1\]"),

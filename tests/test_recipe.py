@@ -52,7 +52,7 @@ DATA = {"target": "demo-cardiology"}
             {"data": DATA, "method": {"name": "muct", "training": {"patience": 1}}},
             "training.patience: a view ends with",
         ),
-        ({"data": DATA, "run": {"seed": -1}}, r"run\.seed is a whole number from 0"),
+        ({"data": DATA, "run": {"seed": 0.5}}, r"run\.seed is a whole number"),
         ({"data": DATA, "run": {"seeds": 1}}, r"unknown key run\.seeds"),
         ({"date": DATA}, r"data\.target: Field required$|unknown key date"),
         ({"data": DATA, "method": {"vectors": {"kind": "file"}}}, "needs a path"),

@@ -12,13 +12,15 @@ from html.parser import HTMLParser
 import pytest
 
 from transfuse import Document, Entity, formats
-from transfuse.data.task import resolve
+from transfuse.data.task import Data, build_task, resolve
 from transfuse.experiments.recipe import make_recipe, run_recipe
 from transfuse.reporting.examples import examples, two_systems
+from transfuse.reporting.figures import slug
 from transfuse.reporting.grids import main_grid, measures_grid, runs_grid, sets_grid, tokens_grid, verdicts
 from transfuse.reporting.report import markdown_grid, report_json, write_report
 from transfuse.reporting.results import find_runs, read_run
 from transfuse.reporting.summary import entries_of, summarise
+from transfuse.run import Run
 from transfuse.scoring.analysis import SetAnalysis, set_analysis, token_table
 from transfuse.scoring.score import score
 from transfuse.scoring.significance import compare, holm, interval
@@ -113,6 +115,38 @@ def test_a_target_that_has_changed_is_refused(tmp_path):
         entries_of([read_run(tmp_path / "run")])
 
 
+def test_folders_of_one_name_are_told_apart(tmp_path):
+    documents = resolve(TARGET).train
+    for number, place in enumerate(("a", "b", "c")):
+        (tmp_path / place).mkdir()
+        formats.write(documents[20 * number : 20 * number + 20], tmp_path / place / "notes.jsonl", "jsonl")
+    specs = [str(tmp_path / place / "notes.jsonl") for place in ("a", "b", "c")]
+    for number, spec in enumerate(specs):
+        train(tmp_path / f"run-{number}", "crfsuite", target=spec, share=1.0)
+    assert {entry.task for entry in entries_of(find_runs(tmp_path))} == set(specs)
+    task, facts = build_task(Data(specs[0], tuple(specs[1:])), seed=0)
+    assert [corpus.name for corpus in (task.target, *task.sources)] == ["notes", "notes (2)", "notes (3)"]
+    assert [source["name"] for source in facts["sources"]] == ["notes (2)", "notes (3)"]
+
+
+def test_a_line_that_was_cut_short_takes_no_other_with_it(tmp_path):
+    run = Run(tmp_path)
+    run.record("first", text="a\u2028b\x85c")
+    run.record("second")
+    place = tmp_path / "records.jsonl"
+    place.write_bytes(place.read_bytes()[:-5])
+    run.record("third")
+    run.record("fourth")
+    assert [record["event"] for record in run.records()] == ["first", "third", "fourth"]
+    (tmp_path / "done").touch()
+    for name in ("recipe.toml", "environment.json", "scores.json"):
+        (tmp_path / name).write_text("{}" if name.endswith("json") else "")
+    with pytest.raises(DataError, match="does not say what was learned from"):
+        read_run(tmp_path)
+    run.record("data")
+    assert [record["event"] for record in read_run(tmp_path).records] == ["first", "third", "fourth", "data"]
+
+
 # Tables of run folders
 
 
@@ -156,6 +190,27 @@ def test_rows_of_one_method_are_told_apart_by_sources(folder, tmp_path):
     run_recipe(make_recipe(table), tmp_path / "run")
     (found,) = tables([read_run(folder / "crf-0"), read_run(tmp_path / "run")])
     assert [row.name for row in found.rows] == ["crfsuite", "crfsuite from demo-cardiology"]
+
+
+def test_where_there_is_nothing_to_compare_with_that_is_said(folder, tmp_path):
+    retrain = {"source_training": QUICK["training"], **QUICK}
+    table = {"data": {"target": TARGET, "share": 0.1, "sources": ["demo-cardiology"]}}
+    run_recipe(make_recipe(table | {"method": {"name": "retrain", **retrain}}), tmp_path / "run")
+    summary = summarise(entries_of([read_run(folder / "crf-0"), read_run(tmp_path / "run")]), missing=2)
+    assert verdicts(summary) == [
+        "2 of the planned runs are not finished: this is what there is.",
+        f"Whether demo-cardiology helps {TARGET} at 10 % is undecided (no run of the baseline to compare with).",
+    ]
+    assert report_json(summary)["missing"] == 2
+
+
+def test_figures_have_names_of_their_own_that_every_file_system_takes():
+    assert slug("bionlp13pc from bionlp13cg", "3") == "bionlp13pc-from-bionlp13cg-3"
+    alike = {slug(name, "100") for name in ("notes-2020", "notes/2020", "Notes 2020", "notes_2020", "(notes) 2020")}
+    assert len(alike) == 5
+    long = [slug(f"{'ward-' * 60}{end}", "100") for end in "ab"]
+    assert long[0] != long[1] and max(map(len, long)) < 110
+    assert len(slug("科" * 200, "1").encode()) < 110
 
 
 # Examples
@@ -228,7 +283,8 @@ def outside(html: str) -> list[str]:
 
 def test_the_report_holds_the_tables_and_needs_nothing_else(summary, table, tmp_path):
     place = tmp_path / "new" / "report"
-    write_report(place, summary, title="A & B", missing=3)
+    summary = replace(summary, missing=3)
+    write_report(place, summary, title="A & B")
     html, markdown = ((place / f"report.{kind}").read_text("utf-8") for kind in ("html", "md"))
     page = Balance(html)
     assert not outside(html)
@@ -322,6 +378,10 @@ def test_the_json_is_in_per_cent_and_says_what_the_tables_say(summary, table):
         assert micro["f1"] == pytest.approx(100 * record.micro().f1)
         assert micro["tp"] == record.micro().tp
         assert cell["scores"]["dev"]["strict"]["types"].keys() == set(resolve(TARGET).labels)
+        assert (cell["sha256"], cell["documents"]) == (resolve(TARGET).sha256, len(resolve(TARGET).test))
+        assert sum(part["tp"] for part in cell["mentions"].values()) == micro["tp"]
+    assert [(corpus["role"], corpus["corpus"]) for corpus in found["data"]] == [("target", TARGET)]
+    assert found["data"][0]["SHA-256"] == resolve(TARGET).sha256 and not found["missing"]
     for entry, row in zip(found["summary"], table.rows, strict=True):
         assert (entry["method"], entry["share"], entry["verdict"]) == (row.name, 0.1, row.verdict.word)
         assert entry["low"] <= entry["mean"] <= entry["high"]

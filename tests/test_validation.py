@@ -122,6 +122,17 @@ def test_what_is_not_finished_is_said(folder, capsys):
     assert (none.records, none.folds) == ({}, 4)
 
 
+def test_folds_of_a_file_that_has_changed_are_refused(folder, capsys):
+    from transfuse import formats
+
+    assert verb(folder) == 0
+    next((folder / "out" / "records").glob("*.json")).unlink()
+    formats.write(notes(20).train, folder / "notes.jsonl", "jsonl")
+    capsys.readouterr()
+    assert verb(folder) == 2
+    assert "has changed since" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [(["some.toml"], "--target: the recipe says it"), (["--set", "data.fold.number=1"], "Field required")],

@@ -6,7 +6,10 @@ import math
 
 from transfuse.text import ConfigError
 
-__all__ = ["check_ranges"]
+__all__ = ["SEEDS", "check_ranges"]
+
+SEEDS = "[0, 4294967295]"
+"""What every library takes for a seed."""
 
 
 def check_ranges(settings: object, where: str = "", **intervals: str) -> None:

@@ -24,8 +24,8 @@ from transfuse.text import DataError
 __all__ = ["Run", "Stage", "environment"]
 
 
-def environment() -> dict[str, Any]:
-    """Versions and machine, for the record."""
+def environment(device: str) -> dict[str, Any]:
+    """Versions and machine, for the record; ``device`` is where torch computes."""
     from importlib.metadata import version
 
     import torch
@@ -38,7 +38,7 @@ def environment() -> dict[str, Any]:
         "platform": platform.platform(),
         "torch": version("torch"),
         "threads": torch.get_num_threads(),
-        "device": "cuda" if torch.cuda.is_available() else "cpu",
+        "device": device,
         "argv": sys.argv,
     }
 
@@ -114,10 +114,12 @@ class Run:
         return Stage(self, name)
 
     def record(self, event: str, **values: Any) -> None:
-        """Append one line to ``records.jsonl``."""
+        """Append one line to ``records.jsonl``, below a last one that a kill cut short."""
         line = json.dumps({"event": event, "time": round(time.time(), 3), **values}, ensure_ascii=False)
-        with (self.folder / "records.jsonl").open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        with (self.folder / "records.jsonl").open("ab+") as file:
+            file.seek(max(file.seek(0, os.SEEK_END) - 1, 0))
+            whole = file.read(1) in {b"", b"\n"}
+            file.write(f"{'' if whole else chr(10)}{line}\n".encode())
 
     def records(self, event: str | None = None) -> list[dict[str, Any]]:
         """What was recorded, of one event or of all; a last line that a kill cut short is passed over."""
@@ -125,7 +127,7 @@ class Run:
         if not path.exists():
             return []
         found = []
-        for line in path.read_text(encoding="utf-8").splitlines():
+        for line in path.read_text(encoding="utf-8").split("\n"):
             with contextlib.suppress(json.JSONDecodeError):
                 found.append(json.loads(line))
         return [record for record in found if event is None or record["event"] == event]

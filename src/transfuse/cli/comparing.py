@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from transfuse.cli.console import count, epilog, note, print_json, use_threads, watching
+from transfuse.cli.console import check_device, count, epilog, note, print_json, use_threads, watching
 from transfuse.cli.options import AsJSON, Device, Jobs, Output, Source
 from transfuse.cli.reporting import show_summary
 from transfuse.files import write_beside
@@ -64,6 +64,7 @@ def compare(
     is never run again, so that seeds, shares and methods can be added later. Leaves with 1 where a run failed.
     """
     use_threads(1)
+    check_device(device)
     from transfuse.experiments.comparison import load_comparison, make_comparison
     from transfuse.experiments.recipe import find_recipe, override
 
@@ -147,6 +148,8 @@ def perform(
     from transfuse.reporting.report import write_report
     from transfuse.reporting.summary import summarise
 
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"--out {folder}: this is no folder")
     records = records or folder / "records"
     cells = list(comparison.cells())
     found = find_records(cells, records)
@@ -164,8 +167,9 @@ def perform(
     if not found:
         raise DataError("no cell of the comparison is finished: there is nothing to report", path=str(records))
     entries = with_choices(cell_entries(cells, found, folder), comparison.choices)
-    summary = summarise(entries, baseline=comparison.baseline, published=comparison.published_f1)
-    write_report(folder, summary, title=title or comparison.title, missing=len(pending_cells(cells, found)))
+    missing = len(pending_cells(cells, found))
+    summary = summarise(entries, baseline=comparison.baseline, published=comparison.published_f1, missing=missing)
+    write_report(folder, summary, title=title or comparison.title)
     with write_beside(folder / "comparison.toml") as path:
         path.write_text(tomli_w.dumps(comparison.table), encoding="utf-8")
     return summary, failures

@@ -170,7 +170,7 @@ def score(
     from_format: FROM = "auto",
     labels: Annotated[Path | None, typer.Option(metavar="MAP.toml", help="Label map for all files.")] = None,
     bootstrap: Annotated[int, typer.Option(min=1, metavar="N", help="Resamples for intervals and tests.")] = 2000,
-    seed: Annotated[int, typer.Option(help="Decides the resamples.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Decides the resamples.")] = 0,
     tokens: Annotated[bool, typer.Option("--tokens", help="Score words by tag class, too: B, I and O.")] = False,
     as_json: AsJSON = False,
 ) -> None:

@@ -59,7 +59,7 @@ def explain(
     samples: Annotated[
         int, typer.Option(min=2, metavar="N", help="Sentences with words taken away that shap and lime look at.")
     ] = 1000,
-    seed: Annotated[int, typer.Option(help="Decides which words these lack.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Decides which words these lack.")] = 0,
     output: Annotated[str, typer.Option("-o", "--out", metavar="FILE.html", help="Write a page.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print all as JSON.")] = False,
     threads: Threads = 1,

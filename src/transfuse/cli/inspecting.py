@@ -42,7 +42,7 @@ def pivots(
     frequent: Annotated[int, typer.Option(min=1, metavar="N", help="How often each side must have a word.")] = 20,
     tokens: Annotated[int, typer.Option(min=0, metavar="N", help="Words a side to look at; 0 for all.")] = 50_000,
     limit: Annotated[int, typer.Option(min=0, metavar="N", help="Sentences of each source; 0 for all.")] = 0,
-    seed: Annotated[int, typer.Option(help="Decides what is drawn.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Decides what is drawn.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print all as JSON.")] = False,
 ) -> None:
     """Show the pivots of structural correspondence learning, and which words correspond through them.

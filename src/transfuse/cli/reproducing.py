@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from transfuse.cli.comparing import name_of, watching_cells
-from transfuse.cli.console import count, epilog, note, print_json, say, show_table, use_threads
+from transfuse.cli.console import check_device, count, epilog, note, print_json, say, show_table, use_threads
 from transfuse.cli.options import AsJSON, Device, Jobs
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def reproduce(
     from transfuse.experiments.reproduce import choose_cells, find_reproductions, read_reproduction
 
     use_threads(1)
+    check_device(device)
     results = records or (Path("results") if Path("results").is_dir() else output / "results")
     found = [read_reproduction(each, results) for each in find_reproductions(name)]
     if not name:
@@ -114,10 +115,10 @@ def _list(found: list[Reproduction], as_json: bool) -> None:
 
 def _run(each: Reproduction, cells: list[Cell], output: Path, *, jobs: int, device: str, keep: bool) -> list[Failure]:
     """Run those of some cells that have no record, and remove the folder of each that then has one."""
-    from transfuse.experiments.cells import run_cells
+    from transfuse.experiments.cells import check_data, run_cells
 
     folder, pending = output / each.name, each.pending(cells)
-
+    check_data(cells, each.records, folder)
     with watching_cells(len({cell.recipe.hash for cell in cells}), len(pending)) as watch:
 
         def watch_and_sweep(event: Event) -> None:
@@ -134,7 +135,7 @@ def _report(each: Reproduction, folder: Path) -> None:
     from transfuse.reporting.report import write_report
 
     title = f"{each.name}: {each.comparison.title}"
-    write_report(folder, each.summary(), title=title, missing=each.total - len(each.records))
+    write_report(folder, each.summary(), title=title)
     note(f"wrote {folder / 'report.html'}")
 
 

@@ -64,7 +64,7 @@ def build(
         list[str] | None, typer.Option(metavar="TYPE", help="Keep this type alone, by its new name; may be repeated.")
     ] = None,
     limit: Annotated[int, typer.Option(min=0, metavar="N", help="Documents to draw; 0 for all.")] = 0,
-    seed: Annotated[int, typer.Option(help="Decides the draw.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Decides the draw.")] = 0,
     as_json: AsJSON = False,
 ) -> None:
     """Let taggers annotate text, and keep what enough of them find.
@@ -181,7 +181,7 @@ def clean(
     share: Annotated[
         float, typer.Option(metavar="P", help="Of the target's training documents, those that will be labelled.")
     ] = 1.0,
-    seed: Annotated[int, typer.Option(help="Decides which these are, as in training.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Decides which these are, as in training.")] = 0,
     times: Annotated[
         int, typer.Option(min=1, metavar="N", help="How often the target must pass over a name to have it listed.")
     ] = 1,

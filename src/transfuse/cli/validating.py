@@ -111,10 +111,13 @@ def _run(
 ) -> tuple[dict[str, Record], list[Failure]]:
     """Run the folds that are not finished; the records of those that are, and what failed."""
     from transfuse.data.task import build_task
-    from transfuse.experiments.cells import find_records, pending_cells, run_cells
+    from transfuse.experiments.cells import check_data, find_records, pending_cells, run_cells
 
     records = folder / "records"
-    pending = pending_cells(cells, find_records(cells, records))
+    done = find_records(cells, records)
+    if jobs:
+        check_data(cells, done, folder)
+    pending = pending_cells(cells, done)
     failures: list[Failure] = []
     if jobs and pending:
         first = pending[0].recipe
@@ -137,9 +140,8 @@ def _report(cells: list[Cell], records: dict[str, Record], folder: Path) -> Cros
 
     done = cross_validation(cells, records)
     name, missing = cells[0].variant.name, done.folds - len(done.records)
-    summary = summarise(cell_entries(cells, records, folder), baseline=name)
-    title = f"{name} on {cells[0].task.target}: {done.folds} folds"
-    write_report(folder, summary, title=title, missing=missing)
+    summary = summarise(cell_entries(cells, records, folder), baseline=name, missing=missing)
+    write_report(folder, summary, title=f"{name} on {cells[0].task.target}: {done.folds} folds")
     return done
 
 

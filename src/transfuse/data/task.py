@@ -242,6 +242,12 @@ def _language(documents: Iterable[Document]) -> str:
     return "zh" if han > 0.2 * max(1, len(text)) else "en"
 
 
+def _told_apart(name: str, taken: Sequence[str]) -> str:
+    """Folders of two hospitals may be called alike: ``notes`` and ``notes (2)``."""
+    others = (f"{name} ({number})" for number in range(2, len(taken) + 2))
+    return next(each for each in (name, *others) if each not in taken)
+
+
 def build_task(data: Data, *, seed: int) -> tuple[Task, dict[str, Any]]:
     """The task, and the facts for its record: counts, hashes, what was removed and why.
 
@@ -260,10 +266,11 @@ def build_task(data: Data, *, seed: int) -> tuple[Task, dict[str, Any]]:
     if data.share and not any(document.entities for document in target.train):
         raise DataError("no document to learn from has an entity: was it read in the right format?", path=data.target)
     facts: dict[str, Any] = {"target": _facts(target), "sources": []}
-    sources = []
+    sources: list[Corpus] = []
     apart = target if data.share else target.with_split("dev", (*target.dev, *target.train))
     for spec in data.sources:
         source = resolve(spec, labels=data.labels, losses=losses)
+        source = replace(source, name=_told_apart(source.name, [target.name, *(corpus.name for corpus in sources)]))
         if not data.disjoint and not set(source.labels) & set(target.labels):
             sides = " and ".join(f"{c.name} ({', '.join(c.labels)})" for c in (source, target))
             raise LabelError(f"{sides} have no label in common: rename in a label map, or set data.disjoint")

@@ -22,7 +22,7 @@ from transfuse.data.folding import Fold
 from transfuse.data.task import Data
 from transfuse.experiments.recipe import Recipe, override, read_table
 from transfuse.experiments.variants import BASELINES, Variant, hint, make_variants
-from transfuse.ranges import check_ranges
+from transfuse.ranges import SEEDS, check_ranges
 from transfuse.settings import from_table, need_table
 from transfuse.text import ConfigError
 
@@ -141,7 +141,7 @@ class Comparison:
                 raise ConfigError(f"compare.{name} is empty: there is nothing to compare")
             if doubled := [value for value in values if list(values).count(value) > 1]:
                 raise ConfigError(f"compare.{name} names {doubled[0]} twice")
-        check_ranges(self, "compare", shares="[0, 1]", seeds="[0, inf)")
+        check_ranges(self, "compare", shares="[0, 1]", seeds=SEEDS)
         names = [variant.name for variant in self.variants]
         if self.baseline not in names:
             raise ConfigError(f"compare.baseline: {self.baseline} is not compared{hint(self.baseline, names)}")

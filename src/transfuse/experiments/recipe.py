@@ -26,6 +26,7 @@ from transfuse.data.augmentation import augmented
 from transfuse.data.task import Data, build_task
 from transfuse.experiments.card import model_card
 from transfuse.experiments.ranking import tag_and_rank
+from transfuse.ranges import SEEDS, check_ranges
 from transfuse.run import Run, environment
 from transfuse.scoring.analysis import set_analysis
 from transfuse.scoring.score import score
@@ -86,6 +87,9 @@ class Recipe:
     method: methods.Method
     seed: int = 0
     published: Published | None = None
+
+    def __post_init__(self) -> None:
+        check_ranges(self, "run", seed=SEEDS)
 
     def to_dict(self) -> dict[str, Any]:
         """The resolved recipe as TOML holds it: every setting, none left to a default."""
@@ -207,8 +211,8 @@ def make_recipe(table: Mapping[str, Any]) -> Recipe:
     strangers = [*rest, *(f"run.{key}" for key in run)]
     if strangers:
         raise ConfigError(f"unknown key {', '.join(strangers)}; a recipe has data, method, run.seed and published")
-    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-        raise ConfigError(f"run.seed is a whole number from 0, not {seed!r}")
+    if not isinstance(seed, int) or isinstance(seed, bool):
+        raise ConfigError(f"run.seed is a whole number, not {seed!r}")
     return Recipe(
         data,
         name,
@@ -274,7 +278,7 @@ def run_recipe(
     if done:
         return read_scores(folder)
     run.write("recipe.toml", resolved)
-    run.write_json("environment.json", environment())
+    run.write_json("environment.json", environment(device))
     run.record("data", **facts)
     try:
         tagger = recipe.method.fit(_with_copies(task, recipe, run), run=run)

@@ -99,7 +99,8 @@ class Reproduction:
         """Of what is done, as a report shows it. Raises as `figures`."""
         comparison = self.comparison
         entries = with_choices(cell_entries(comparison.cells(), self.records), comparison.choices)
-        return summarise(entries, baseline=comparison.baseline, published=comparison.published_f1)
+        missing = self.total - len(self.records)
+        return summarise(entries, baseline=comparison.baseline, published=comparison.published_f1, missing=missing)
 
     def _computed(self) -> dict[str, Any]:
         printed, summary = self.comparison.published, self.summary()

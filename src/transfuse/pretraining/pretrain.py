@@ -29,7 +29,7 @@ from transfuse.mirror import digest
 from transfuse.pretraining.masked_words import WordModel
 from transfuse.pretraining.masking import MaskedModel, Masking, masking
 from transfuse.pretraining.passages import Drawn, Passages, SplitText, plan
-from transfuse.ranges import check_ranges
+from transfuse.ranges import SEEDS, check_ranges
 from transfuse.run import Run, environment
 from transfuse.settings import without_none
 from transfuse.taggers.transformer import TransformerEncoder
@@ -90,7 +90,7 @@ class Pretraining:
         if self.precision not in {None, "bf16"}:
             raise ConfigError(f"precision is bf16 or left out, not {self.precision}")
         check_ranges(self, limit="[0, inf)", pieces="[0, inf)", steps="[1, inf)", batch="[1, inf)")
-        check_ranges(self, length="[16, inf)", mask="(0, 1)", rate="(0, inf)")
+        check_ranges(self, length="[16, inf)", mask="(0, 1)", rate="(0, inf)", seed=SEEDS)
 
     @property
     def hash(self) -> str:
@@ -155,7 +155,7 @@ def pretrain(
             raise ConfigError(f"{value} is no longer the {name} with which the run in {folder} began")
     run = Run(folder, settings.seed, device, checkpoint_seconds, watch)
     run.write("pretraining.toml", settings.to_toml())
-    run.write_json("environment.json", environment())
+    run.write_json("environment.json", environment(device))
     if not kept.exists():
         kept.parent.mkdir(exist_ok=True)
         run.record("text", **text.facts)

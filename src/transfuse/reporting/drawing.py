@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from transfuse.files import write_beside
 from transfuse.reporting.fonts import font_families, warn_of_boxes
+from transfuse.text import DataError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -74,7 +75,10 @@ class Drawing:
 
     def save(self, path: Path) -> None:
         """Write ``path.svg`` and ``path.png``."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as fault:
+            raise DataError(f"cannot be a folder of figures: {fault.strerror}", path=str(path.parent)) from None
         for suffix, content in ((".svg", self.svg.encode()), (".png", self.png)):
             with write_beside(path.with_name(path.name + suffix)) as fresh:
                 fresh.write_bytes(content)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -35,9 +36,18 @@ class Illustration:
     drawing: Drawing
 
 
+_LONGEST = 90
+"""Bytes of a file name, where 255 are allowed with endings and what a file is called while it is written."""
+
+
 def slug(*parts: object) -> str:
-    """A file name of some words."""
-    return "-".join(re.sub(r"[^\w.]+", "-", str(part)).strip("-.").lower() for part in parts)
+    """A file name of some words; with a hash where it does not tell them from others, or would be too long."""
+    name = "-".join(re.sub(r"[^\w.]+", "-", str(part)).strip("-.").lower() for part in parts)
+    whole = "-".join(map(str, parts))
+    if name == whole.replace(" ", "-") and len(name.encode()) <= _LONGEST:
+        return name
+    short = name.encode()[:_LONGEST].decode(errors="ignore").strip("-.")
+    return f"{short}-{hashlib.sha256(whole.encode()).hexdigest()[:6]}"
 
 
 def _colours(names: Iterable[str], baseline: str) -> dict[str, str]:

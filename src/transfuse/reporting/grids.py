@@ -35,7 +35,10 @@ Grid = tuple[list[str], list[list[str]]]
 
 T = TypeVar("T")
 
-FEW = ("method", "labels", "strict F1", "95 % interval", "gain", "p", "verdict", "source epochs", "CPU s", "published")
+FEW = (
+    *("method", "labels", "seeds", "strict F1", "95 % interval", "gain", "p", "verdict", "source epochs", "CPU s"),
+    "published",
+)
 """Columns of the main grid that go into 100 characters."""
 
 FEW_OF_MEANS = ("method", "strict F1", "gain", "tasks", "helps", "hurts", "CPU s", "published")
@@ -53,6 +56,7 @@ def main_grid(table: Table, only: Sequence[str] = ()) -> Grid:
         "method": lambda row: row.name,
         "sources": lambda row: ", ".join(table.sources(row) or "-"),
         "labels": lambda row: "-" if (share := table.own_share(row)) is None else f"{100 * share:g} %",
+        "seeds": lambda row: str(len(row.seeds)),
         "strict F1": lambda row: _spread(row.mean(), row.deviation),
         "95 % interval": lambda row: f"{_number(row.interval.low)} to {_number(row.interval.high)}",
         "gain": lambda row: _number(row.gain, "+.2f"),
@@ -204,17 +208,24 @@ def lead(table: Table) -> str:
 
 
 def verdicts(summary: Summary) -> list[str]:
-    """For each table with a source a sentence: does the source help, by how much, and with which method."""
-    found = []
+    """A sentence for each table with a source: does the source help, by how much, and with which method.
+
+    Where runs are missing, that is said first.
+    """
+    missing = f"{summary.missing} of the planned runs are not finished: this is what there is."
+    found = [missing] if summary.missing else []
     for table in summary.tables:
         row = table.best
-        if row is None or row.test is None:
+        if row is None:
             continue
         source, target = " and ".join(row.first.sources), f"{table.target} at {_share(table)}"
         one = len(row.first.sources) == 1
         said = f"{source} {row.verdict.word if one else row.verdict.word.removesuffix('s')} {target}"
         if row.verdict.reason:
             said = f"Whether {source} {'helps' if one else 'help'} {target} is undecided ({row.verdict.reason})"
+        if row.test is None:
+            found.append(f"{said}.")
+            continue
         ends = f"{_number(row.test.low, '+.1f')} to {_number(row.test.high, '+.1f')}"
         gain = f"{_number(row.test.difference, '+.1f')} F1 (95 % {ends}, p {_chance(row.p)}) with {row.name}"
         found.append(f"{said}: {gain}, the best on dev{_others(table)}.")

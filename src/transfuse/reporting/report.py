@@ -1,4 +1,4 @@
-"""A summary to a report: a page that needs nothing but itself, the same as Markdown and as JSON, and figures.
+"""A summary to a report: a page that needs nothing but itself, its tables as Markdown, its runs as JSON, and figures.
 
 Scores are per cent here, in ``report.json`` too; everywhere else in the package they are fractions.
 """
@@ -35,6 +35,7 @@ from transfuse.reporting.records import Record
 from transfuse.reporting.rounds import rounds_grid
 from transfuse.reporting.tables import Average, Row, Summary, Table
 from transfuse.scoring.analysis import ERRORS, SetAnalysis
+from transfuse.scoring.counts import Counts
 
 __all__ = ["markdown_grid", "report_json", "write_report"]
 
@@ -76,16 +77,15 @@ class _Page:
         return [figure for group in groups for figure in group]
 
 
-def write_report(folder: Path, summary: Summary, *, title: str = "Report", missing: int = 0) -> None:
+def write_report(folder: Path, summary: Summary, *, title: str = "Report") -> None:
     """Write ``report.html``, ``report.md``, ``report.json`` and ``figures/``.
 
     Args:
         folder: where to.
         summary: what to report.
         title: of the report.
-        missing: runs that were planned and are not finished.
     """
-    page = _page(title, summary, missing)
+    page = _page(title, summary)
     for figure in page.figures:
         figure.drawing.save(folder / "figures" / figure.name)
     data = json.dumps(report_json(summary), indent=1, ensure_ascii=False) + "\n"
@@ -94,17 +94,16 @@ def write_report(folder: Path, summary: Summary, *, title: str = "Report", missi
             path.write_text(text, encoding="utf-8")
 
 
-def _page(title: str, summary: Summary, missing: int) -> _Page:
+def _page(title: str, summary: Summary) -> _Page:
     averages: dict[float, list[Average]] = {}
     for average in summary.averages:
         averages.setdefault(average.share, []).append(average)
     curves, sweeps = list(across_shares(summary)), of_sweeps(summary)
     if sweeps:
         curves.append(("Sweeps", sweeps))
-    said = [f"{missing} of the planned runs are not finished: this is what there is."] if missing else []
     return _Page(
         title,
-        [*said, *verdicts(summary)],
+        verdicts(summary),
         [(share, average_grid(group)) for share, group in averages.items()],
         curves,
         [_section(summary, table) for table in summary.tables],
@@ -166,7 +165,11 @@ def _picture(figure: Illustration) -> str:
 
 def _seen(row: Row) -> list[str]:
     counts = row.mentions().values()
-    return [row.name, *(f"{100 * part.recall:.2f} of {part.gold // len(row.entries):,}" for part in counts)]
+    return [row.name, *(f"{100 * part.recall:.2f} of {_mean(part.gold, len(row.entries))}" for part in counts)]
+
+
+def _mean(total: int, number: int) -> str:
+    return f"{total / number:,.1f}".removesuffix(".0")
 
 
 def markdown_grid(grid: Grid) -> str:
@@ -179,14 +182,17 @@ def markdown_grid(grid: Grid) -> str:
 def report_json(summary: Summary) -> dict[str, Any]:
     """``{"cells": [...], "summary": [...], "averages": [...], ...}``: F1, precision and recall in per cent."""
     rows = [(table, row) for table in summary.tables for row in table.rows]
+    heads, corpora = data_grid(summary)
     return {
         "unit": "per cent",
         "baseline": summary.baseline,
         "tests": summary.tests,
         "resamples": summary.resamples,
+        "missing": summary.missing,
         "cells": [_cell(table, row, record) for table, row in rows for record in row.records],
         "summary": [_row(table, row) for table, row in rows],
         "averages": [_average(average) for average in summary.averages],
+        "data": [dict(zip(heads, corpus, strict=True)) for corpus in corpora],
         "verdicts": verdicts(summary),
     }
 
@@ -210,6 +216,11 @@ def _cell(table: Table, row: Row, record: Record) -> dict[str, Any]:
             split: {kind: _scores(record, split, kind) for kind in kinds} for split, kinds in record.counts.items()
         },
         "errors": record.errors,
+        "mentions": {name: _rates(Counts(*row).to_dict()) for name, row in record.mentions.items()},
+        "documents": len(record.gold),
+        "labelled": record.data["labelled"],
+        "sha256": record.data["target"]["sha256"],
+        "environment": record.environment,
         "cpu_seconds": record.cpu_seconds,
         "own_seconds": record.own_seconds,
         "source_epochs": record.source_epochs,

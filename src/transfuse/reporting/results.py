@@ -107,10 +107,13 @@ def read_run(folder: Path) -> Finished:
         recipe = tomllib.loads((folder / "recipe.toml").read_text("utf-8"))
         environment = json.loads((folder / "environment.json").read_text("utf-8"))
         scores = json.loads((folder / "scores.json").read_text("utf-8"))
-        lines = (folder / "records.jsonl").read_text("utf-8").splitlines()
+        lines = (folder / "records.jsonl").read_text("utf-8").split("\n")
     except (OSError, ValueError) as error:
         raise DataError(f"not a sound run folder: {error}", path=str(folder)) from None
-    return Finished(folder, recipe, environment, tuple(_records(lines)), scores)
+    records = tuple(_records(lines))
+    if not any(record["event"] == "data" for record in records):
+        raise DataError("not a sound run folder: records.jsonl does not say what was learned from", path=str(folder))
+    return Finished(folder, recipe, environment, records, scores)
 
 
 def _records(lines: Iterable[str]) -> Iterable[dict[str, Any]]:

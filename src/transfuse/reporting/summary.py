@@ -37,6 +37,7 @@ def summarise(
     baseline: str = "target-only",
     resamples: int | None = None,
     published: Published = lambda task, variant, share: None,
+    missing: int = 0,
 ) -> Summary:
     """Tables of test scores, in the order in which tasks and variants first come.
 
@@ -45,6 +46,7 @@ def summarise(
         baseline: name of the variant that the others are compared with.
         resamples: for each interval and test; unless given, enough for the correction.
         published: printed numbers.
+        missing: runs that were planned and are not finished.
 
     Raises:
         DataError: runs of a table were not scored on the same documents, or a seed is there twice in a row.
@@ -69,7 +71,7 @@ def summarise(
             verdict = Verdict("baseline") if name == baseline else _verdict(len(group[0].record.gold), test, p)
             found.append(Row(name, tuple(group), around, test, p, verdict, published(task, name, share)))
         made.append(Table(task, share, tuple(found)))
-    return Summary(tuple(made), baseline, resamples, len(tests), _averages(made, baseline, published))
+    return Summary(tuple(made), baseline, resamples, len(tests), _averages(made, baseline, published), missing)
 
 
 def _enough(tests: int) -> int:
@@ -149,16 +151,20 @@ def _averages(tables: Sequence[Table], baseline: str, published: Published) -> t
 def entries_of(runs: Sequence[Finished]) -> list[Entry]:
     """Entries of run folders that no comparison planned: a task is a target, a variant is what differs.
 
+    Targets of one name are told apart by what the recipes say, as two folders ``notes`` of two hospitals.
+
     Raises:
         DataError: a target's documents are no longer those that a run was scored on.
     """
+    places = Counter(name for name, _ in {(run.target, run.recipe["data"]["target"]) for run in runs})
     maps = {(run.target, run.recipe["data"]["labels"]) for run in runs}
     several = {target for target, times in Counter(target for target, _ in maps).items() if times > 1}
     tables: dict[str, dict[str, list[Finished]]] = {}
     for run in runs:
         data = run.recipe["data"]
         labels = data["labels"] or "common names"
-        task = f"{run.target} ({labels})" if run.target in several else run.target
+        name = data["target"] if places[run.target] > 1 else run.target
+        task = f"{name} ({labels})" if run.target in several else name
         table = tables.setdefault(_key(task, data["share"]), {})
         table.setdefault(_key(task, data, run.recipe["method"]), []).append(run)
     found = []

@@ -349,6 +349,7 @@ class Summary:
         resamples: behind each interval and test.
         tests: for how many different ones the p-values are corrected.
         averages: over tasks, by share; none where there is one task.
+        missing: runs that were planned and are not finished.
     """
 
     tables: tuple[Table, ...]
@@ -356,6 +357,7 @@ class Summary:
     resamples: int
     tests: int
     averages: tuple[Average, ...] = ()
+    missing: int = 0
 
     @cached_property
     def tasks(self) -> dict[str, list[Table]]:

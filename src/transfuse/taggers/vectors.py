@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from transfuse.data.checks import without_overlap
 from transfuse.files import write_beside
-from transfuse.ranges import check_ranges
+from transfuse.ranges import SEEDS, check_ranges
 from transfuse.taggers.vocabulary import normalise
 from transfuse.team import team
 from transfuse.text import ConfigError, Corpus, DataError, Document, Task
@@ -73,7 +73,7 @@ class Vectors:
     def __post_init__(self) -> None:
         sizes = ("width", "window", "epochs", "negative", "count")
         check_ranges(self, "vectors", **dict.fromkeys(sizes, "[1, inf)"))
-        check_ranges(self, "vectors", rate="(0, inf)", sample="[0, inf)", seed="[0, 4294967295]")
+        check_ranges(self, "vectors", rate="(0, inf)", sample="[0, inf)", seed=SEEDS)
         if (self.kind == "file") != bool(self.path):
             raise ConfigError('vectors: kind = "file" needs a path, and only that kind does')
         if (self.kind == "train") != bool(self.text or self.corpora):
