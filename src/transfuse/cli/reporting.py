@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from transfuse.cli.console import epilog, note, print_json, say, show_table
+from transfuse.cli.console import count, epilog, note, print_json, say, show_table
 from transfuse.cli.options import AsJSON
 
 if TYPE_CHECKING:
@@ -54,7 +54,9 @@ def show_summary(summary: Summary) -> None:
 
     for table in summary.tables:
         title = f"{table.task}: {table.facts['labelled']} labelled documents, {table.documents} for testing"
-        _show(title, main_grid(table, FEW))
+        alike = len({tuple(row.seeds) for row in table.rows}) == 1
+        title += f"; {count(len(table.rows[0].seeds), 'seed')}" if alike else ""
+        _show(title, main_grid(table, [head for head in FEW if head != "seeds" or not alike]))
     for share in dict.fromkeys(average.share for average in summary.averages):
         averages = [average for average in summary.averages if average.share == share]
         _show(f"Means over tasks at {100 * share:g} %", average_grid(averages, FEW_OF_MEANS))

@@ -212,7 +212,8 @@ def verdicts(summary: Summary) -> list[str]:
 
     Where runs are missing, that is said first.
     """
-    missing = f"{summary.missing} of the planned runs are not finished: this is what there is."
+    are = "is" if summary.missing == 1 else "are"
+    missing = f"{summary.missing} of the planned runs {are} not finished: this is what there is."
     found = [missing] if summary.missing else []
     for table in summary.tables:
         row = table.best
