@@ -19,6 +19,7 @@ pytest.importorskip("transformers", reason="the extra 'transformers' is not inst
 
 from tiny import brief, layers, loaded, moved, states, task
 from transfuse import bundle, cli
+from transfuse.encoders.known import _shape
 from transfuse.ensembles.votes import VoteTagger
 from transfuse.experiments.recipe import make_recipe
 from transfuse.lighter import _Rounded, to_int8
@@ -395,3 +396,11 @@ def test_int8_without_a_transformer_is_one_line(tmp_path: Path, capsys: pytest.C
     assert status.value.code == 2
     assert "int8 is for taggers with a transformer" in capsys.readouterr().err
     assert not (tmp_path / "o.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    "config", ['{"num_hidden_layers": ', '{"num_hidden_layers": null}', "[]", '{"hidden_size": [1]}']
+)
+def test_a_broken_configuration_has_no_shape(config: str, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(config)
+    assert _shape(tmp_path) == (0, 0)

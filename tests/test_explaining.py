@@ -8,6 +8,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -665,6 +666,25 @@ def test_errors_of_a_file_become_a_page(call: Any, saved: Path, tmp_path: Path) 
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
 
 
+def test_a_page_takes_no_place_of_what_is_read(call: Any, saved: Path, tmp_path: Path) -> None:
+    gold = tmp_path / "gold.jsonl"
+    formats.write([Document("1", TEXT, ())], gold, "jsonl")
+    before = gold.read_bytes()
+    for page in (gold, saved / "bundle.json", saved):
+        status, out, err = call("explain", saved, "--errors", gold, "-o", page)
+        assert (status, out) == (2, "") and "name another output" in err
+    assert gold.read_bytes() == before and bundle.load(saved)
+
+
+def test_labels_of_a_file_get_their_common_names(call: Any, saved: Path, tmp_path: Path) -> None:
+    (found,) = make(1).tag([DOCUMENT])
+    gold = [Document("1", TEXT, tuple(replace(e, label=e.label.upper()) for e in found.entities))]
+    assert {entity.label for entity in gold[0].entities} == {"DISEASE"}
+    formats.write(gold, tmp_path / "gold.jsonl", "jsonl")
+    status, _, err = call("explain", saved, "--errors", tmp_path / "gold.jsonl")
+    assert status == 0 and "no errors" in err
+
+
 def test_errors_of_a_corpus_are_those_of_its_split(call: Any, tmp_path: Path) -> None:
     bundle.save(linear(), tmp_path / "bundle")
     command = ("explain", tmp_path / "bundle", "--errors", "demo-neurology", "--limit", 2, "--samples", 50, "--json")
@@ -686,6 +706,12 @@ def test_errors_of_a_corpus_are_those_of_its_split(call: Any, tmp_path: Path) ->
         (["--errors", "demo-neurology", "--span", "0:5:Disease"], "--span is a place in --text"),
         (["--errors", "demo-neurology", "--split", "all"], "unknown split 'all'"),
         (["--errors", "no-such-corpus"], "no registered corpus and no path"),
+        (["--text", TEXT, "--split", "dev"], "--split goes with --errors"),
+        (["--text", TEXT, "--limit", "3"], "--limit goes with --errors"),
+        (["--text", TEXT, "--labels", "nowhere.toml"], "--labels goes with --errors"),
+        (["--errors", str(Path(__file__)), "--split", "dev"], "is one file, all of which is read"),
+        (["--text", "no \udcff", "--span", "0:2:Disease"], "half a surrogate pair is no text"),
+        (["--text", TEXT, "--seed", "99999999999"], "seed lies in [0, 4294967295]"),
         (["--text", TEXT, "--by", "guess"], "unknown way 'guess'"),
         (["--text", TEXT, "--baseline", "mask"], "a BiLSTM knows no mask"),
     ],

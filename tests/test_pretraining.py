@@ -31,6 +31,7 @@ from transfuse import bundle, cli, formats
 from transfuse.data.task import resolve_target
 from transfuse.encoders import pretrained
 from transfuse.encoders.pieces import PieceTable
+from transfuse.formats import parse_spec
 from transfuse.mirror import digest
 from transfuse.pretraining import pretrain as pretraining
 from transfuse.pretraining.masked_words import WordModel
@@ -41,7 +42,7 @@ from transfuse.run import Run
 from transfuse.taggers.transformer import TransformerEncoder
 from transfuse.taggers.vectors import WordVectors
 from transfuse.taggers.vocabulary import normalise
-from transfuse.text import ConfigError, Corpus, DataError, Document
+from transfuse.text import ConfigError, Corpus, DataError, Document, TransfuseError
 from transfuse.words import sentences, words
 
 WORDS = "fever aspirin after asymptomatic rash cough in dose-5".split()  # noqa: SIM905
@@ -565,6 +566,29 @@ def test_a_resumed_run_wants_the_encoder_it_began_with(
     weights.write_bytes(kept)
     told = Run(tmp_path / "run").records("held_out")[0]["loss"]
     assert pretrain(how, tmp_path / "run")["held_out"]["before"]["loss"] == pytest.approx(told, abs=1e-4)
+
+
+def test_a_finished_run_on_text_that_has_changed_is_none(made: dict[str, str], notes: str, tmp_path: Path) -> None:
+    how = Pretraining(made["bert"], (notes,), steps=2, batch=4, length=30)
+    done = pretrain(how, tmp_path / "run")
+    assert pretrain(how, tmp_path / "run") == done
+    path = Path(parse_spec(notes)[2])
+    path.write_text(path.read_text() + "one more line of another text\n")
+    with pytest.raises(ConfigError, match=r"run was made of other files"):
+        pretrain(how, tmp_path / "run")
+
+
+def test_loss_on_held_out_text_depends_on_no_batch_and_is_told_where_it_is_none(
+    made: dict[str, str], notes: str, tmp_path: Path
+) -> None:
+    how = Pretraining(made["bert"], (notes,), steps=1, length=30)
+    before = [
+        pretrain(replace(how, batch=batch), tmp_path / str(batch))["held_out"]["before"]["loss"] for batch in (1, 4, 16)
+    ]
+    assert len(set(before)) == 1
+    with pytest.raises(TransfuseError, match=r"loss .*: lower"):
+        pretrain(replace(how, rate=1e5, steps=40), tmp_path / "diverged")
+    assert not (tmp_path / "diverged" / "encoder").exists()
 
 
 def test_training_texts_of_a_corpus_are_read_and_no_others(made: dict[str, str], tmp_path: Path) -> None:

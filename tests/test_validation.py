@@ -122,6 +122,18 @@ def test_what_is_not_finished_is_said(folder, capsys):
     assert (none.records, none.folds) == ({}, 4)
 
 
+def test_runs_do_not_go_into_a_folder_that_is_read_whole(folder, capsys):
+    (folder / "all").mkdir()
+    (folder / "notes.jsonl").rename(folder / "all" / "notes.jsonl")
+    for verb_ in ("cross-validate", "train", "compare"):
+        for place in (folder / "all", folder / "all" / "runs"):
+            with pytest.raises(SystemExit) as left:
+                main([verb_, "--target", str(folder / "all"), "--out", str(place)])
+            assert left.value.code == 2
+            assert "choose another --out" in capsys.readouterr().err
+    assert [path.name for path in (folder / "all").iterdir()] == ["notes.jsonl"]
+
+
 def test_folds_of_a_file_that_has_changed_are_refused(folder, capsys):
     from transfuse import formats
 

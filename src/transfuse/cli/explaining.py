@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from transfuse.cli.console import count, epilog, note, print_json, say, use_threads, watching
-from transfuse.cli.documents import open_input
+from transfuse.cli.console import count, epilog, note, note_losses, print_json, say, use_threads, watching
+from transfuse.cli.documents import guard_inputs, open_input
 from transfuse.cli.options import Threads
 from transfuse.text import ConfigError, Document, Entity
 
@@ -44,8 +44,10 @@ def explain(
     errors: Annotated[
         str, typer.Option(metavar="CORPUS", help="Explain the errors in a corpus, by its name or as a file.")
     ] = "",
-    split: Annotated[str, typer.Option(help="Of a corpus with splits: train, dev or test.")] = "test",
-    limit: Annotated[int, typer.Option(min=1, metavar="N", help="Errors to explain, the first ones.")] = 10,
+    split: Annotated[str, typer.Option(help="Of a corpus with splits: train, dev or test; test if left out.")] = "",
+    limit: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Errors to explain, the first ones; 10 if left out.")
+    ] = None,
     labels: Annotated[str, typer.Option(metavar="MAP", help="Label map for the corpus, as in training.")] = "",
     by: Annotated[
         list[str] | None,
@@ -73,6 +75,13 @@ def explain(
         raise ConfigError("name either --text or --errors")
     if span and not text:
         raise ConfigError("--span is a place in --text")
+    for name, value in (("split", split), ("limit", limit), ("labels", labels)):
+        if text and value:
+            raise ConfigError(f"--{name} goes with --errors")
+    if output:
+        guard_inputs(output, [str(model), *([errors] if errors else [])])
+    if any("\ud800" <= char <= "\udfff" for char in text):
+        raise ConfigError("--text: half a surrogate pair is no text: is it in UTF-8?")
     asked = [_span(given, text) for given in span or []]
     use_threads(threads)
     from transfuse import bundle
@@ -84,13 +93,13 @@ def explain(
         if text:
             cases = explain_text(tagger, Document("text", text), asked, ways)
         else:
-            told = explain_errors(tagger, _documents(errors, split, labels), ways)
-            cases = []
-            for number, case in enumerate(islice(told, limit), 1):
+            documents, corpus = _documents(errors, split, labels)
+            most, cases = limit or 10, []
+            for number, case in enumerate(islice(explain_errors(tagger, documents, ways), most), 1):
                 cases.append(case)
-                watch(f"explaining: {count(number, 'error')}", number / limit)
+                watch(f"explaining: {count(number, 'error')}", number / most)
     if output:
-        _write(Path(output), cases, model, text, f"{errors}, {split}" if errors else "")
+        _write(Path(output), cases, model, "" if text else corpus)
     print_json(_data(cases)) if as_json else _show(cases)
     if not cases:
         note("no errors")
@@ -108,19 +117,27 @@ def _span(given: str, text: str) -> Entity:
     return Entity(int(start), int(end), label)
 
 
-def _documents(spec: str, split: str, labels: str) -> Iterable[Document]:
-    """A split of a corpus with splits, or all of a file."""
+def _documents(spec: str, split: str, labels: str) -> tuple[Sequence[Document], str]:
+    """A split of a corpus with splits, or all of a file; under the labels' common names, and what they are called."""
     from transfuse import corpora
     from transfuse.data.task import find_labels, resolve_target
     from transfuse.labels import LabelMap
     from transfuse.losses import Losses
+    from transfuse.silver.annotators import Naming
 
-    if split not in {"train", "dev", "test"}:
+    if split not in {"", "train", "dev", "test"}:
         raise ConfigError(f"unknown split {split!r}: choose train, dev or test")
-    if spec in corpora.names() or spec.startswith("demo-") or Path(spec).is_dir() or not Path(_path(spec)).exists():
-        return resolve_target(spec, labels=labels).splits.get(split, ())
-    documents: Iterator[Document] = open_input(spec, "auto", Losses())
-    return LabelMap.from_toml(find_labels(labels)).apply(documents, source=spec) if labels else documents
+    path = Path(_path(spec))
+    if spec in corpora.names() or spec.startswith("demo-") or path.is_dir() or not path.exists():
+        split = split or "test"
+        return resolve_target(spec, labels=labels).splits.get(split, ()), f"{spec}, {split}"
+    if split:
+        raise ConfigError(f"--split {split}: {spec} is one file, all of which is read")
+    losses = Losses()
+    naming = Naming(LabelMap.from_toml(find_labels(labels)) if labels else None)
+    documents = naming.apply([*open_input(spec, "auto", losses)], source=spec, losses=losses)
+    note_losses(losses)
+    return documents, spec
 
 
 def _path(spec: str) -> str:
@@ -135,7 +152,7 @@ def _data(cases: list[Case]) -> Any:
     return explanations_json(cases)
 
 
-def _write(path: Path, cases: list[Case], model: Path, text: str, corpus: str) -> None:
+def _write(path: Path, cases: list[Case], model: Path, corpus: str) -> None:
     from transfuse.explaining.explanations import explanations_html
     from transfuse.files import open_output
 

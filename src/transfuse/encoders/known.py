@@ -161,11 +161,15 @@ def depth(name: str) -> int:
 
 
 def _shape(folder: Path) -> tuple[int, int]:
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    layers, width = (
-        next((int(config[key]) for key in keys if key in config), 0)
-        for keys in (("num_hidden_layers", "n_layer"), ("hidden_size", "d_model"))
-    )
+    """Layers and width; 0 where a configuration is broken or does not say."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        layers, width = (
+            next((int(config[key]) for key in keys if key in config), 0)
+            for keys in (("num_hidden_layers", "n_layer"), ("hidden_size", "d_model"))
+        )
+    except (OSError, TypeError, ValueError):
+        return 0, 0
     return layers, width
 
 

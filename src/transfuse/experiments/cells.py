@@ -24,7 +24,7 @@ from typing import Any
 
 from transfuse.data.task import build_task
 from transfuse.experiments.comparison import Cell
-from transfuse.experiments.recipe import Recipe, check_unchanged, make_recipe, run_recipe
+from transfuse.experiments.recipe import Recipe, check_place, check_unchanged, make_recipe, run_recipe
 from transfuse.reporting.records import Record, make_record, read_records, write_record
 from transfuse.reporting.results import read_run
 from transfuse.reporting.tables import Entry
@@ -173,8 +173,11 @@ def run_cells(
         What could not be finished.
 
     Raises:
+        ConfigError: the folder lies in a corpus; see `transfuse.experiments.recipe.check_place`.
         KeyboardInterrupt: after the processes have been ended; the same call goes on.
     """
+    for cell in cells:
+        check_place(folder, cell.recipe.data)
     order = _Order(cells)
     failures: list[Failure] = []
     with _workers(_Work(folder, records, device), min(jobs, len(cells))) as workers:

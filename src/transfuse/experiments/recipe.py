@@ -23,7 +23,7 @@ import tomli_w
 
 from transfuse import bundle, formats, methods
 from transfuse.data.augmentation import augmented
-from transfuse.data.task import Data, build_task
+from transfuse.data.task import Data, build_task, find_splits
 from transfuse.experiments.card import model_card
 from transfuse.experiments.ranking import tag_and_rank
 from transfuse.ranges import SEEDS, check_ranges
@@ -38,6 +38,7 @@ __all__ = [
     "SHIPPED",
     "Published",
     "Recipe",
+    "check_place",
     "check_unchanged",
     "find_recipe",
     "load_recipe",
@@ -262,6 +263,7 @@ def run_recipe(
     done = team().same((folder / "done").exists())
     if done and not recipe.data.paths:
         return read_scores(folder)
+    check_place(folder, recipe.data)
     task, facts = build_task(recipe.data, seed=recipe.seed)  # first: a mistake in it leaves no folder behind
     fresh = not folder.exists()
 
@@ -294,6 +296,22 @@ def run_recipe(
     run.write_json("scores.json", scores)
     run.finish()
     return scores
+
+
+def check_place(folder: Path, data: Data) -> None:
+    """Refuse to write into a folder that is read whole as a corpus, where a run's files would be taken for documents.
+
+    Args:
+        folder: of runs.
+        data: what they learn from.
+
+    Raises:
+        ConfigError: the folder is one of these, or lies in one.
+    """
+    place = folder.resolve()
+    for path in (Path(formats.parse_spec(spec)[2]).resolve() for spec in data.paths):
+        if path.is_dir() and path in (place, *place.parents) and not find_splits(path):
+            raise ConfigError(f"{folder} lies in {path}, all of which is read: choose another --out")
 
 
 def check_unchanged(before: Mapping[str, Any], now: Mapping[str, Any], place: Path) -> None:

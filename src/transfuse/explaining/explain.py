@@ -17,6 +17,7 @@ from transfuse.explaining.attribution import Shares, integrated_gradients, lime,
 from transfuse.explaining.explanations import TITLES, Case, Explanation, Word
 from transfuse.explaining.odds import BASELINES, Network, Removal, differentiable
 from transfuse.losses import Losses
+from transfuse.ranges import SEEDS, check_ranges
 from transfuse.scoring.analysis import Error, errors
 from transfuse.taggers.neural import NeuralTagger
 from transfuse.taggers.reading import pieces
@@ -53,6 +54,7 @@ class Explaining:
         for name, value, known in (("way", self.by, ("auto", *TITLES)), ("baseline", self.baseline, BASELINES)):
             if value not in known:
                 raise ConfigError(f"unknown {name} {value!r}: choose one of {', '.join(known)}")
+        check_ranges(self, seed=SEEDS)
         if self.steps < 1 or self.most < self.steps or self.samples < 2 or self.tolerance <= 0:
             raise ConfigError("steps and samples are at least 1 and 2, most is at least steps, the tolerance above 0")
 

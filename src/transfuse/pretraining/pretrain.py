@@ -20,11 +20,13 @@ import torch
 from safetensors.torch import save_model
 from torch import Tensor
 
+from transfuse import corpora
 from transfuse.data.task import raw_documents, resolve, resolve_target
 from transfuse.encoders import pretrained
 from transfuse.encoders.known import TOKENIZER, find
 from transfuse.encoders.pieces import Pieces, PieceTable
 from transfuse.files import write_beside
+from transfuse.formats import parse_spec
 from transfuse.mirror import digest
 from transfuse.pretraining.masked_words import WordModel
 from transfuse.pretraining.masking import MaskedModel, Masking, masking
@@ -34,7 +36,7 @@ from transfuse.run import Run, environment
 from transfuse.settings import without_none
 from transfuse.taggers.transformer import TransformerEncoder
 from transfuse.taggers.vectors import WordVectors, read_vectors
-from transfuse.text import ConfigError, Document
+from transfuse.text import ConfigError, Document, TransfuseError
 from transfuse.train import Training, fit
 
 __all__ = ["Pretraining", "pretrain"]
@@ -42,6 +44,12 @@ __all__ = ["Pretraining", "pretrain"]
 _WARMUP = 0.1
 _HEAD = 10.0
 """The head begins with nothing, the encoder with all that it was pre-trained on: factor on the head's rate."""
+
+_HELD = 16
+"""Held-out passages at a time: what is hidden in them is drawn together, so runs that are compared need the same."""
+
+_DIVERGED = 100.0
+"""Nats a piece; a guess among all pieces costs about 10."""
 
 _TENTHS = 10
 """An epoch of the loop is a tenth of all steps, however often that goes over the text."""
@@ -137,8 +145,12 @@ def pretrain(
     """
     result = folder / "result.json"
     _claim(folder, settings)
+    made_of = _files(settings)
     if (folder / "done").exists():
-        return dict(json.loads(result.read_text(encoding="utf-8")))
+        before = dict(json.loads(result.read_text(encoding="utf-8")))
+        if changed := [name for name, facts in made_of.items() if before.get(name, facts) != facts]:
+            raise ConfigError(f"{folder} was made of other {changed[0]}: choose another --out, or delete it")
+        return before
     start = TransformerEncoder(name=settings.encoder, dropout=0.0, window=settings.length)
     encoder, pieces, origin = start.load()
     hiding = masking(pieces, settings.mask)
@@ -146,12 +158,9 @@ def pretrain(
     kept = folder / "checkpoint" / "text.safetensors"
     table = start.table(pieces, encoder)
     text = SplitText.load(kept) if kept.exists() else _read(settings, table, encoder.capacity, vectors)
-    made_of: dict[str, Any] = {"encoder": origin}
-    if settings.vectors:
-        made_of["vectors"] = {"file": Path(settings.vectors).name, "sha256": digest(Path(settings.vectors))}
-    for name, facts in made_of.items():
+    for name, facts in {"encoder": origin, **made_of}.items():
         if text.facts.setdefault(name, facts) != facts:
-            value = getattr(settings, name)
+            value = ", ".join(facts) if name == "files" else getattr(settings, name)
             raise ConfigError(f"{value} is no longer the {name} with which the run in {folder} began")
     run = Run(folder, settings.seed, device, checkpoint_seconds, watch)
     run.write("pretraining.toml", settings.to_toml())
@@ -169,6 +178,17 @@ def pretrain(
     run.write_json(result.name, facts)
     run.finish()
     return facts
+
+
+def _files(settings: Pretraining) -> dict[str, Any]:
+    """What is read of the user's own, which may change: texts by path, and word vectors, with their SHA-256."""
+    known = {*corpora.names(), *corpora.raw_names()}
+    own = [spec for spec in (*settings.text, *settings.corpora) if spec not in known and not spec.startswith("demo-")]
+    paths = [path for spec in own if (path := Path(parse_spec(spec)[2])).exists()]
+    found: dict[str, Any] = {"files": {str(path): digest(path) for path in paths}} if paths else {}
+    if settings.vectors and (path := Path(settings.vectors)).is_file():
+        found["vectors"] = {"file": path.name, "sha256": digest(path)}
+    return found
 
 
 def _claim(folder: Path, settings: Pretraining) -> None:
@@ -205,7 +225,7 @@ def _train(
     stage = run.stage("pretrain")
     told = run.records("held_out")
     if not told:
-        loss = _held_out(network, hiding, text.held, settings.batch)
+        loss = _held_out(network, hiding, text.held)
         stage.record("held_out", when="before", loss=loss)
     before = told[0]["loss"] if told else loss
     steps = plan(text.train.lengths, settings.batch, steps=settings.steps, pieces=settings.pieces, seed=settings.seed)
@@ -232,7 +252,11 @@ def _train(
     )
     network.encoder.precision = settings.precision
     summary = fit(network, objective, feed, training, stage=stage, groups=groups)
-    after = _held_out(network, hiding, text.held, settings.batch)
+    after = _held_out(network, hiding, text.held)
+    if not after < _DIVERGED:
+        raise TransfuseError(
+            f"the loss on held-out text is {after:g} after training: lower the rate ({settings.rate:g})"
+        )
     stage.record("held_out", when="after", loss=after)
     read = sum(int(text.train.lengths[numbers].sum()) for numbers in steps)
     facts = {
@@ -246,14 +270,19 @@ def _train(
 
 
 @torch.no_grad()
-def _held_out(network: MaskedModel | WordModel, hiding: Masking, text: Passages, batch: int) -> float:
-    """Mean nats of what is hidden, a piece or a word; the same pieces are hidden whenever it is asked."""
+def _held_out(network: MaskedModel | WordModel, hiding: Masking, text: Passages) -> float:
+    """Mean nats of what is hidden, a piece or a word; the same pieces are hidden whenever it is asked.
+
+    Raises:
+        ConfigError: nothing is hidden, or nothing that has a vector.
+    """
     network.eval()
     generator = torch.Generator().manual_seed(0)
     order = text.lengths.argsort(descending=True, stable=True)
-    return float(
-        torch.cat([network.losses(text.batch(some), hiding, generator) for some in torch.split(order, batch)]).mean()
-    )
+    losses = torch.cat([network.losses(text.batch(some), hiding, generator) for some in torch.split(order, _HELD)])
+    if not len(losses):
+        raise ConfigError("the held-out text has no word that could be hidden, and has a vector: take more text")
+    return float(losses.mean())
 
 
 def _rate(loss: float) -> dict[str, float]:

@@ -10,6 +10,7 @@ import hashlib
 import json
 import tempfile
 import time
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -145,10 +146,11 @@ def read_vectors(path: Path) -> WordVectors:
 
     binary = path.name.removesuffix(".gz").endswith(".bin")
     try:
+        headed = not binary and _has_header(path)
         model = KeyedVectors.load_word2vec_format(
-            str(path), binary=binary, no_header=not binary and not _has_header(path), unicode_errors="replace"
+            str(path), binary=binary, no_header=not binary and not headed, unicode_errors="replace"
         )
-    except (TypeError, ValueError, EOFError, OSError, UnicodeError) as error:
+    except (TypeError, ValueError, EOFError, OSError, UnicodeError, MemoryError, zlib.error) as error:
         raise DataError(f"not word vectors in word2vec or GloVe form: {error}", path=str(path)) from error
     rows: dict[str, int] = {}
     for row, word in enumerate(model.index_to_key):
@@ -172,10 +174,16 @@ def _checked(vectors: WordVectors, path: Path) -> WordVectors:
 
 
 def _has_header(path: Path) -> bool:
+    """Whether word2vec's first line is there. Raises DataError where it promises other vectors than there are."""
     opened = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "rt", encoding="utf-8", errors="replace") as file:
+    with opened(path, "rt", encoding="utf-8", errors="replace", newline="\n") as file:
         first = file.readline().split()
-    return len(first) == 2 and all(part.isdigit() for part in first)
+        if len(first) != 2 or not all(part.isdecimal() for part in first):
+            return False
+        follow = sum(1 for line in file if line.strip())
+    if int(first[0]) != follow:
+        raise DataError(f"promises {int(first[0]):,} vectors, and {follow:,} follow", path=str(path), line=1)
+    return True
 
 
 def _file_hash(path: Path) -> str:
