@@ -566,6 +566,13 @@ def test_colours_follow_sign_and_size() -> None:
     assert re.findall(r"<li><b>(\w)</b>", page) == ["b", "a", "c"]
 
 
+def test_a_sum_that_sampling_makes_right_is_no_proof() -> None:
+    assert example(by="shap").check().startswith("adds up: ")  # 32 sentences are all there are of two words
+    told = [example([0.0] * words, 1.0, 1.0, "a" * words, by="shap").check() for words in (3, 6, 5)]
+    assert [said.partition(":")[0] for said in told] == ["adds up", "estimated, and made to add up", "adds up"]
+    assert "too few for so many words: raise --samples" in told[1]
+
+
 def test_json_holds_everything() -> None:
     told = explain(make(7), DOCUMENT, Entity(0, 5, "Disease"))
     data = json.loads(json.dumps(explanations_json([Case("missed", "d", TEXT, (told,), ("n",))])))

@@ -16,6 +16,10 @@ TITLES = {"ig": "integrated gradients", "shap": "Shapley values (kernel SHAP)", 
 """The ways to explain by their short names."""
 
 
+_ENOUGH = 10
+"""Sentences a word, below which kernel SHAP's estimates of two seeds have little in common."""
+
+
 @dataclass(frozen=True, slots=True)
 class Word:
     """A word and how much of the log-odds it is held to account for.
@@ -101,6 +105,10 @@ class Explanation:
             fit = f", surrogate R² {self.fit:.2f}" if self.fit is not None else ""
             return f"the words' sum is {sums}: LIME promises no more; gap {self.gap:+.3f}, {effort}{fit}"
         verdict = "adds up" if self.complete else "DOES NOT ADD UP"
+        if self.by == "shap" and self.effort < 2 ** len(self.words):
+            few = self.effort < _ENOUGH * len(self.words)
+            verdict = "estimated, and made to add up"
+            effort += ", too few for so many words: raise --samples" if few else ""
         return f"{verdict}: the words' sum is {sums}; gap {self.gap:+.4f}, {effort}"
 
     def to_dict(self) -> dict[str, Any]:
