@@ -23,7 +23,7 @@ from transfuse import bundle, cli, formats
 from transfuse.encoders.pieces import Pieces
 from transfuse.ensembles.votes import VoteTagger
 from transfuse.explaining.explanations import Case, Explanation, Word, explanations_html, explanations_json
-from transfuse.explaining.odds import STAND_IN, Network, Removal
+from transfuse.explaining.odds import STAND_IN, Network, Removal, _altered
 from transfuse.explaining.paths import path_scores, span_log_odds
 from transfuse.gazetteer import Gazetteer
 from transfuse.maps.mapped import Reader as MappedReader
@@ -39,6 +39,7 @@ from transfuse.taggers.reading import Reader, pieces
 from transfuse.taggers.transformer import TransformerEncoder
 from transfuse.taggers.vocabulary import Vocabulary
 from transfuse.text import ConfigError, Document, Entity, LabelError, SpanError, Tagger
+from transfuse.words import sentences, words
 
 pytest.importorskip("captum", reason="the extra 'explain' is not installed")
 
@@ -389,6 +390,16 @@ def test_the_word_that_matters_is_found() -> None:
         top.append(moved[strongest])
         rest.append(sum(moved) / len(moved))
     assert sum(top) > 3 * sum(rest)
+
+
+def test_a_sentence_stays_one_whatever_is_taken_out_of_it() -> None:
+    document = Document("1", "Dr. Smith gave her (e.g. in 2020) St. John wort vs. Aspirin. ")
+    places = offsets(document)
+    assert len(places) == 21
+    for gone in range(len(places)):
+        altered, entity = _altered(document, places, [place != gone for place in range(len(places))], (16, 17, "Drug"))
+        assert len(sentences(altered.text)) == 1 and len(words(altered.text)) == len(places)
+        assert altered.text[entity.start : entity.end].endswith("wort") or gone == 16
 
 
 def test_a_list_of_names_finds_a_span_or_does_not() -> None:

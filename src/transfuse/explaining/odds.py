@@ -44,6 +44,9 @@ mask piece; zero: a vector of zeros; auto: mask where there is one, else unknown
 STAND_IN = "\N{REPLACEMENT CHARACTER}"
 """The word that nobody knows."""
 
+_LETTER = "\N{LATIN LETTER SINOLOGICAL DOT}"
+"""Stands in before a full stop, which then ends no sentence: the word may have been an abbreviation."""
+
 _MASKS = ("[MASK]", "<mask>")
 _LEAST = 1e-12  # of a probability or its complement, where only the probability is known
 _TOGETHER = 128  # sentences that are read at once
@@ -126,7 +129,8 @@ def _altered(
     """The sentence as a text with the stand-in where a word does not stay, and the span in it."""
     parts, places, end, length = [], [], offsets[0][0], 0
     for (a, b), stays in zip(offsets, mask, strict=True):
-        gap, word = document.text[end:a], document.text[a:b] if stays else STAND_IN
+        other = _LETTER if document.text[b : b + 1] == "." else STAND_IN
+        gap, word = document.text[end:a], document.text[a:b] if stays else other
         parts += [gap, word]
         places.append((length + len(gap), length + len(gap) + len(word)))
         end, length = b, places[-1][1]
