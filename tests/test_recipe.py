@@ -53,6 +53,7 @@ DATA = {"target": "demo-cardiology"}
             "training.patience: a view ends with",
         ),
         ({"data": DATA, "run": {"seed": 0.5}}, r"run\.seed is a whole number"),
+        ({"data": DATA, "run": {"seed": -1}}, r"run\.seed lies in \[0, 4294967295\], not -1"),
         ({"data": DATA, "run": {"seeds": 1}}, r"unknown key run\.seeds"),
         ({"date": DATA}, r"data\.target: Field required$|unknown key date"),
         ({"data": DATA, "method": {"vectors": {"kind": "file"}}}, "needs a path"),

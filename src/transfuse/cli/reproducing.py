@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -145,7 +146,14 @@ def _show(figures: dict[str, Any]) -> None:
     say(f"{figures['name']}: {figures['done']:,} of {figures['total']:,} runs done")
     for table in figures["tables"]:
         share = f"{100 * table['share']:g} % of the target"
-        _table(f"{table['task']}, {share}: {table['labelled']:,} labelled documents", rows_grid(table["rows"]))
+        title = f"{table['task']}, {share}: {table['labelled']:,} labelled documents"
+        seeds = {len(row["seeds"]) for row in table["rows"]}
+        alike = len(seeds) == 1
+        _table(
+            f"{title}; {count(*seeds, 'seed')}" if alike else title,
+            rows_grid(table["rows"]),
+            without={"seeds"} if alike else set(),
+        )
     if figures["means"]:
         _table(means_title(figures["means"]), means_grid(figures["means"]))
     if figures["place"]:
@@ -157,11 +165,11 @@ def _show(figures: dict[str, Any]) -> None:
     say(f"Scores in per cent; p by approximate randomisation, corrected for {count(figures['tests'], 'test')}.")
 
 
-def _table(title: str, grid: tuple[list[str], list[list[str]]]) -> None:
+def _table(title: str, grid: tuple[list[str], list[list[str]]], without: Set[str] = frozenset()) -> None:
     heads, rows = grid
-    most = {"error reduction", "own CPU s"} | ({"source passes"} if "sources" in heads else set())
+    most = {"error reduction", "own CPU s", "difference", *without} | ({"source passes"} if "sources" in heads else set())
     kept = [i for i, head in enumerate(heads) if head not in most]  # 100 characters do not hold all
     heads, *rows = ([row[i] for i in kept] for row in (heads, *rows))
     columns = [(head, "left" if head in {"method", "sources", "verdict"} else "right") for head in heads]
-    gives_way = [head for head in heads if (" " in head and head != "strict F1") or head in {"method", "sources"}]
+    gives_way = [head for head in heads if (" " in head and head != "strict F1") or head == "sources"]
     show_table(title, columns, rows, fold=gives_way)
