@@ -9,20 +9,18 @@ from __future__ import annotations
 
 import glob
 import hashlib
-import json
 import math
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from transfuse.checkpoint import load_checkpoint, parameters_of, save_checkpoint
 from transfuse.files import write_beside
 from transfuse.ranges import check_ranges
 from transfuse.run import Stage
@@ -184,7 +182,7 @@ class _Loop:
             training, groups or [{"params": [p for p in network.parameters() if p.requires_grad]}]
         )
         self.factors = [group["factor"] for group in self.optimizer.param_groups]
-        self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        self.parameters = parameters_of(self.optimizer)
         self.average = [p.detach().clone() for p in self.parameters] if training.average else []
         self.chosen: list[Tensor] = []
         self.at = _Progress()
@@ -337,59 +335,19 @@ class _Loop:
         )
 
     def save(self) -> None:
-        """Write the whole state beside the old one and put it in its place."""
         if self.team.leads:
-            with write_beside(self.stage.checkpoint) as path:
-                save_file(self._state(), path, {"progress": json.dumps(asdict(self.at))})
+            copies = {"average": self.average, "chosen": self.chosen}
+            save_checkpoint(self.stage.checkpoint, self.network, self.optimizer, copies, asdict(self.at))
         self.saved = time.monotonic()
-
-    def _state(self) -> dict[str, Tensor]:
-        tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
-        tensors |= {f"average.{i}": v for i, v in enumerate(self.average)}
-        tensors |= {f"chosen.{i}": v for i, v in enumerate(self.chosen)}
-        for i, parameter in enumerate(self.parameters):
-            for name, value in self.optimizer.state.get(parameter, {}).items():
-                tensors[f"optimizer.{i}.{name}"] = torch.as_tensor(value)
-        tensors["generator.cpu"] = torch.get_rng_state()
-        if torch.cuda.is_available():
-            tensors["generator.cuda"] = torch.cuda.get_rng_state()
-        return {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
 
     def resume(self) -> bool:
         """Take up the state of an earlier process, if there is one."""
         path, exists = self.team.same((self.stage.checkpoint, self.stage.checkpoint.exists()))
         if not exists:
             return False
-        state: dict[int, dict[str, Tensor]] = defaultdict(dict)
-        network: dict[str, Tensor] = {}
-        lists: dict[str, dict[int, Tensor]] = {"average": {}, "chosen": {}}
-        with safe_open(path, "pt") as file:
-            self.at = _Progress(**json.loads(file.metadata()["progress"]))
-            for key in file.keys():  # noqa: SIM118
-                kind, _, name = key.partition(".")
-                value = file.get_tensor(key)
-                if kind == "network":
-                    network[name] = value
-                elif kind == "optimizer":
-                    number, _, slot = name.partition(".")
-                    state[int(number)][slot] = value
-                elif key == "generator.cpu":
-                    torch.set_rng_state(value)
-                elif key == "generator.cuda":
-                    torch.cuda.set_rng_state(value)
-                else:
-                    lists[kind][int(name)] = value
-        self.network.load_state_dict(network)
-        fused = any(group.get("fused") for group in self.optimizer.param_groups)  # its steps lie with the weights
-        for number, slots in state.items():
-            parameter = self.parameters[number]
-            self.optimizer.state[parameter] = {
-                name: value.to(parameter.device) if name != "step" or fused else value for name, value in slots.items()
-            }
-        self.average, self.chosen = (
-            [lists[kind][i].to(self.parameters[i].device) for i in range(len(lists[kind]))]
-            for kind in ("average", "chosen")
-        )
+        copies, progress = load_checkpoint(path, self.network, self.optimizer)
+        self.average, self.chosen = copies.get("average", []), copies.get("chosen", [])
+        self.at = _Progress(**progress)
         self.stage.record("resumed", epoch=self.at.epoch + 1, step=self.at.step)
         return True
 

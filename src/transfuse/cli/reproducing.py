@@ -147,10 +147,10 @@ def _show(figures: dict[str, Any]) -> None:
     for table in figures["tables"]:
         share = f"{100 * table['share']:g} % of the target"
         title = f"{table['task']}, {share}: {table['labelled']:,} labelled documents"
-        seeds = {len(row["seeds"]) for row in table["rows"]}
-        alike = len(seeds) == 1
+        seeds = [len(row["seeds"]) for row in table["rows"]]
+        alike = len(set(seeds)) == 1
         _table(
-            f"{title}; {count(*seeds, 'seed')}" if alike else title,
+            f"{title}; {count(seeds[0], 'seed')}" if alike else title,
             rows_grid(table["rows"]),
             without={"seeds"} if alike else set(),
         )
@@ -167,7 +167,9 @@ def _show(figures: dict[str, Any]) -> None:
 
 def _table(title: str, grid: tuple[list[str], list[list[str]]], without: Set[str] = frozenset()) -> None:
     heads, rows = grid
-    most = {"error reduction", "own CPU s", "difference", *without} | ({"source passes"} if "sources" in heads else set())
+    most = {"error reduction", "own CPU s", "difference", *without} | (
+        {"source passes"} if "sources" in heads else set()
+    )
     kept = [i for i, head in enumerate(heads) if head not in most]  # 100 characters do not hold all
     heads, *rows = ([row[i] for i in kept] for row in (heads, *rows))
     columns = [(head, "left" if head in {"method", "sources", "verdict"} else "right") for head in heads]

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -255,25 +256,14 @@ def run_recipe(
         _follow(recipe, device)
         return {}
     resolved = tomli_w.dumps(recipe.to_dict())
-    known = folder / "recipe.toml"
-    if known.exists() and known.read_text(encoding="utf-8") != resolved:
-        raise ConfigError(f"{folder} holds the run of another recipe: choose another --out, or delete it")
-    if not known.exists() and folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir()):
-        raise ConfigError(f"{folder} holds files and no run: choose another --out")
+    _check_folder(folder, resolved)
     done = team().same((folder / "done").exists())
     if done and not recipe.data.paths:
         return read_scores(folder)
     check_place(folder, recipe.data)
     task, facts = build_task(recipe.data, seed=recipe.seed)  # first: a mistake in it leaves no folder behind
     fresh = not folder.exists()
-
-    def finished(method: Mapping[str, Any]) -> Path | None:
-        place = runs / recipe.of(method).hash if runs else folder
-        if place == folder or not (place / "done").exists() or not (place / "bundle").is_dir():
-            return None
-        check_unchanged(Run(place).records("data")[-1], facts, place)
-        return place
-
+    finished = partial(_finished, recipe, runs, facts)
     run = Run(folder, recipe.seed, device, checkpoint_seconds, watch, finished)
     for before in run.records("data")[-1:]:
         check_unchanged(before, facts, folder)
@@ -296,6 +286,26 @@ def run_recipe(
     run.write_json("scores.json", scores)
     run.finish()
     return scores
+
+
+def _check_folder(folder: Path, resolved: str) -> None:
+    """Refuse a folder that is neither empty nor of a run of this recipe."""
+    known = folder / "recipe.toml"
+    if known.exists() and known.read_text(encoding="utf-8") != resolved:
+        raise ConfigError(f"{folder} holds the run of another recipe: choose another --out, or delete it")
+    if not known.exists() and folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir()):
+        raise ConfigError(f"{folder} holds files and no run: choose another --out")
+
+
+def _finished(recipe: Recipe, runs: Path | None, facts: dict[str, Any], method: Mapping[str, Any]) -> Path | None:
+    """The run, finished and with its tagger, of another method on a recipe's data."""
+    if runs is None or (other := recipe.of(method).hash) == recipe.hash:
+        return None
+    place = runs / other
+    if not (place / "done").exists() or not (place / "bundle").is_dir():
+        return None
+    check_unchanged(Run(place).records("data")[-1], facts, place)
+    return place
 
 
 def check_place(folder: Path, data: Data) -> None:
