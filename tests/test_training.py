@@ -126,6 +126,28 @@ def test_a_finished_stage_keeps_its_weights_and_nothing_that_was_for_going_on(tm
     assert all(torch.equal(a, b) for a, b in zip(network.parameters(), again.parameters(), strict=True))
 
 
+@pytest.mark.parametrize(("seconds", "lasts", "saves"), [(7.0, 0.0, 13), (7.0, 1.0, 6), (0.0, 1.0, 100)])
+def test_what_takes_long_to_save_is_saved_more_rarely(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, lasts: float, saves: int
+) -> None:
+    now, saved = [0.0], []
+
+    def save(*_: object) -> None:
+        now[0] += lasts
+        saved.append(now[0])
+
+    def objective(_: object) -> dict[str, Tensor]:
+        now[0] += 1.0
+        return {"w": network.weight.sum()}
+
+    monkeypatch.setattr("transfuse.train.save_checkpoint", save)
+    monkeypatch.setattr("transfuse.train.time.monotonic", lambda: now[0])
+    network = nn.Linear(1, 1)
+    stage = Run(tmp_path, checkpoint_seconds=seconds).stage("toy")
+    fit(network, objective, lambda epoch: [1] * 100, Training(epochs=1), stage=stage)
+    assert len(saved) == saves  # the last of them at the end
+
+
 def test_a_loss_that_is_not_finite_is_named(tmp_path: Path) -> None:
     network = nn.Linear(2, 1)
     stage = Run(tmp_path).stage("toy")

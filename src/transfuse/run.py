@@ -82,7 +82,7 @@ class Run:
         folder: the run folder.
         seed: decides every draw of the run.
         device: torch device.
-        checkpoint_seconds: how often a stage saves its state; it changes no number.
+        checkpoint_seconds: how often a stage saves its state, at most; it changes no number. 0 for every step.
         watch: called with a line of text and the share done; None to be silent.
         finished: gives the folder of a finished run by a method, as ``[method]`` has it, that differs from this run in
             nothing else, or None where there is none at hand.

@@ -36,6 +36,9 @@ Feed = Callable[[int], Sequence[Any]]
 """The batches of an epoch (from 0); the same epoch always gives the same batches."""
 
 
+_SAVING = 20
+"""Training lasts so many times as long as the checkpoint before it took."""
+
 _RANGES = {
     **dict.fromkeys(("epochs", "batch", "words"), "[1, inf)"),
     **dict.fromkeys(("steps", "patience", "decay"), "[0, inf)"),
@@ -186,7 +189,7 @@ class _Loop:
         self.average = [p.detach().clone() for p in self.parameters] if training.average else []
         self.chosen: list[Tensor] = []
         self.at = _Progress()
-        self.saved = time.monotonic()
+        self.saved, self.saving = time.monotonic(), 0.0
         stage.checkpoint.parent.mkdir(exist_ok=True)
 
     def run(self, objective: Objective, feed: Feed, evaluate: Callable[[], float] | None) -> None:
@@ -215,8 +218,9 @@ class _Loop:
                 self.save()
 
     def _due(self) -> bool:
-        """Whether what a kill would undo has taken long enough to be saved."""
-        return time.monotonic() - self.saved > self.stage.run.checkpoint_seconds
+        """Whether what a kill would undo has taken long enough to be saved: a large network is saved more rarely."""
+        least = self.stage.run.checkpoint_seconds
+        return time.monotonic() - self.saved > (max(least, _SAVING * self.saving) if least else 0)
 
     def _drop_all_but_chosen(self) -> None:
         """The optimiser and the other weights were for going on: the last checkpoint is a fraction of the others."""
@@ -335,10 +339,12 @@ class _Loop:
         )
 
     def save(self) -> None:
+        began = time.monotonic()
         if self.team.leads:
             copies = {"average": self.average, "chosen": self.chosen}
             save_checkpoint(self.stage.checkpoint, self.network, self.optimizer, copies, asdict(self.at))
         self.saved = time.monotonic()
+        self.saving = self.saved - began
 
     def resume(self) -> bool:
         """Take up the state of an earlier process, if there is one."""

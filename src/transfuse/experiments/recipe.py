@@ -240,7 +240,7 @@ def run_recipe(
         folder: of the run. It is made, or must hold the same recipe.
         device: torch device; several processes (`transfuse.team`) have one each.
         watch: called with a line of text and the share done.
-        checkpoint_seconds: how often a stage saves its state.
+        checkpoint_seconds: see `transfuse.run.Run`.
         runs: folder of runs by the hashes of their recipes. A fusion takes from there the members that are finished.
 
     Returns:

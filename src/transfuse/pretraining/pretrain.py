@@ -132,7 +132,7 @@ def pretrain(
         folder: of the run. It is made, or must hold the same one. ``encoder`` in it is the result.
         device: torch device.
         watch: called with a line of text and the share done.
-        checkpoint_seconds: how often the state is saved between epochs.
+        checkpoint_seconds: see `transfuse.run.Run`.
 
     Returns:
         The content of ``result.json``: encoder and text with their SHA-256, counts, loss on held-out text before and
