@@ -305,7 +305,7 @@ def test_demands_are_met(demand: str, per_label: bool) -> None:
 def test_halves_do_not_look_at_each_other() -> None:
     # One half is wrong about everything below 0.5, the other about everything above: no map serves both.
     dev = shaky_documents(20)
-    half = calibrated._halves(len(dev))
+    half = calibrated._halves(dev)
     assert half.sum() == 10
     odd = []
     for document, first in zip(dev, half, strict=True):
@@ -316,12 +316,22 @@ def test_halves_do_not_look_at_each_other() -> None:
     assert done.held_out is not None and done.held_out.f1 < done.tuned.f1 - 0.1
 
 
+def test_copies_of_a_text_lie_in_one_half() -> None:
+    texts = [str(i % 6) for i in range(60)]
+    half = calibrated._halves([Document(str(i), text) for i, text in enumerate(texts)])
+    homes = {(text, bool(first)) for text, first in zip(texts, half, strict=True)}
+    assert len(homes) == 6 and half.sum() == 30
+    with pytest.raises(ConfigError, match="dev has 3 different documents: 4 are the fewest"):
+        calibrate(Part("shaky", Shaky()), shaky_documents(3) * 4, annotated="AB")
+
+
 def test_a_demand_that_one_half_alone_cannot_meet() -> None:
     # Nearly all of dev's spans are in the one half, and right; in the other, at each confidence, every other one is.
     dev = []
-    for number, first in enumerate(calibrated._halves(8)):
+    for number, first in enumerate(calibrated._halves([Document(str(i), str(i)) for i in range(8)])):
         text = "A9 B8 " * 15 if first else "A9 A9 B8 B8 "
         right = range(0, len(text), 3 if first else 6)
+        text += "x" * number  # no two alike
         dev.append(Document(str(number), text, tuple(Entity(i, i + 1, text[i]) for i in right)))
     done = calibrate(Part("shaky", Shaky()), dev, annotated="AB", demand=Demand("precision", 0.9))
     assert done.tuned.precision >= 0.9 and done.held_out is None
@@ -356,7 +366,7 @@ def test_what_cannot_be_calibrated(trained: tuple[Corpus, Part, Part]) -> None:
     corpus, crf, names = trained
     for member, dev, annotated, demand, message in (
         (names, corpus.dev, corpus.labels, Demand(), "names gives no probabilities"),
-        (crf, corpus.dev[:3], corpus.labels, Demand(), "dev has 3 documents: 4 are the fewest"),
+        (crf, corpus.dev[:3], corpus.labels, Demand(), "dev has 3 different documents: 4 are the fewest"),
         (crf, corpus.dev, ["Gene"], Demand(), "dev has Gene, crf finds .*: no label fits"),
         (
             crf,

@@ -155,8 +155,8 @@ def test_the_hash_sees_text_spans_and_splits(folder: Path) -> None:
 
 
 def test_a_limit_counts_sentences_and_keeps_whole_documents(folder: Path, tmp_path: Path) -> None:
-    text = "Asthma was found in many patients . It came back in winter . Nobody knew why it did so ."
-    write(tmp_path / "source" / "train.jsonl", [text] * 40)
+    text = "Asthma was found in many patients . It came back in winter . Nobody knew why it did so in {} ."
+    write(tmp_path / "source" / "train.jsonl", [text.format(year) for year in range(40)])
 
     def kept(limit: int) -> list[str]:
         task, _ = build_task(Data(str(folder), (str(tmp_path / "source"),), limit=limit), seed=3)
@@ -242,6 +242,26 @@ def test_documents_of_one_text_are_not_divided(tmp_path: Path) -> None:
     corpus = resolve(str(tmp_path / "one.jsonl"))
     texts = [{document.text for document in split} for split in corpus.splits.values()]
     assert sum(map(len, texts)) == 10 and sum(map(len, corpus.splits.values())) == 60
+    assert {name: len(split) for name, split in corpus.splits.items()} == {"train": 36, "dev": 6, "test": 18}
+
+
+def test_documents_of_one_text_are_held_out_together(tmp_path: Path) -> None:
+    (tmp_path / "notes").mkdir()
+    write(tmp_path / "notes" / "train.jsonl", sentences("asthma", 10) * 6)
+    write(tmp_path / "notes" / "test.jsonl", sentences("gout", 10))
+    corpus = resolve(str(tmp_path / "notes"))
+    assert (len(corpus.train), len(corpus.dev)) == (54, 6)
+    assert not {document.text for document in corpus.train} & {document.text for document in corpus.dev}
+    write(tmp_path / "notes" / "train.jsonl", sentences("asthma", 1) * 6)
+    with pytest.raises(ConfigError, match="1 different training documents: too few to hold out any"):
+        resolve(str(tmp_path / "notes"))
+
+
+def test_a_file_called_like_a_built_in_corpus_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "demo-notes.jsonl", sentences("asthma", 20))
+    assert len(resolve("demo-notes.jsonl").train) == 12
+    assert Data("demo-notes.jsonl").paths == ("demo-notes.jsonl",)
 
 
 def test_what_is_not_labelled_is_raw_text_whatever_it_is_called(tmp_path: Path) -> None:

@@ -460,7 +460,7 @@ def test_nobody_answers_what_he_learned_from(
         assert set(learned) == {frozenset(range(dev, dev + held_out))}
     else:
         # a fold is left out, or two where the choice is made anew, and nothing else ever
-        fold = fusion._folds(dev, 0)
+        fold = fusion._folds(corpus.dev, 0)
         left = {frozenset(np.unique(fold[[i for i in range(dev) if i not in some]]).tolist()) for some in learned}
         assert {len(folds) for folds in left} == {1, 2} and len(left) == 5 + 10
         assert all({i for i in range(dev) if fold[i] not in folds} in learned for folds in left)
@@ -511,12 +511,43 @@ def test_what_dev_does_not_annotate_does_not_come_out(taggers: dict[str, Any]) -
     assert {e.label for d in outcome.tagger.tag(corpus.test) for e in d.entities} == {"Test", "Problem"}
 
 
+def test_what_the_held_out_documents_do_not_annotate_does_not_come_out_either(taggers: dict[str, Any]) -> None:
+    corpus, members = taggers["corpus"], parts(taggers, "good", "far")
+    taught = [label for label in corpus.labels if label != "Anatomy"]
+    held = [d.with_entities(e for e in d.entities if e.label != "Anatomy") for d in corpus.train[:6]]
+    outcome = fuse(members, corpus.dev, annotated=corpus.labels, held_out=held, taught=taught)
+    assert "Anatomy" not in outcome.tagger.labels
+    assert "Anatomy is not annotated in held-out documents and does not come out." in outcome.notes
+
+
+def test_lists_are_scored_as_the_tagger_that_is_left_uses_them() -> None:
+    lines = [f"gout{i} treated with aspirin{i}." for i in range(20)]
+    dev = [
+        Document(line, line, (Entity(0, line.index(" "), "Disease"), Entity(line.index("asp"), len(line) - 1, "Drug")))
+        for line in lines
+    ]
+    diseases = Part("diseases", Gazetteer([(line.split()[0], "Disease") for line in lines]))
+    wrong = Part("wrong", Gazetteer([("treated", "Disease"), ("with", "Drug")]))
+    drugs = Part("drugs", Gazetteer([(line.split()[-1].strip("."), "Drug") for line in lines]))
+    outcome = fuse([diseases, wrong], dev, annotated=("Disease", "Drug"), lists=Lists(add=drugs))
+    assert outcome.scores["diseases + lists"].tp == 20  # the member knows no drug, so that none comes out
+    tagged = list(outcome.tagger.tag(dev))
+    assert score(dev, tagged, kinds=("strict",)).micro().f1 == pytest.approx(outcome.scores[outcome.chosen].f1)
+
+
+def test_copies_of_a_text_lie_in_one_fold() -> None:
+    texts = [str(i % 7) for i in range(70)]
+    fold = fusion._folds([Document(str(i), text) for i, text in enumerate(texts)], 3).tolist()
+    assert len({(text, number) for text, number in zip(texts, fold[:70], strict=True)}) == 7
+    assert set(fold[:70]) == set(range(5)) and fold[70:] == [-1] * 3
+
+
 @pytest.mark.parametrize(
     ("members", "rule", "dev", "message"),
     [
         (["good"], "auto", 9, "takes two members or more, or one with a list"),
         (["good", "far"], "mean", 9, "unknown rule 'mean': choose one of auto, vote, spans, tags, stack"),
-        (["good", "far"], "auto", 4, "dev has 4 documents: 5 are the fewest"),
+        (["good", "far"], "auto", 4, "dev has 4 different documents: 5 are the fewest"),
         (["good", "names"], "tags", 9, "not all members give tags"),
     ],
 )
@@ -527,7 +558,7 @@ def test_what_cannot_be_fused(taggers: dict[str, Any], members: list[str], rule:
 
 
 def test_nothing_to_choose_by(taggers: dict[str, Any]) -> None:
-    two, documents = parts(taggers, "good", "far"), [Document(str(i), "x") for i in range(9)]
+    two, documents = parts(taggers, "good", "far"), [Document(str(i), f"x{i}") for i in range(9)]
     with pytest.raises(ConfigError, match="dev has no entity"):
         fuse(two, documents, annotated=["Test"])
     with pytest.raises(ConfigError, match="no label fits"):
@@ -716,6 +747,7 @@ def call(taggers: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for name in ("good", "far", "names"):
         bundle.save(taggers[name], tmp_path / name, card=f"# {name}\n")
     formats.write(taggers["corpus"].dev, tmp_path / "dev.jsonl", "jsonl")
+    (tmp_path / "drugs.txt").write_text("aspirin\tDrug\n", "utf-8")
 
     def call(*arguments: str) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as left:
@@ -751,6 +783,7 @@ def test_fuse_on_the_command_line(call: Any, taggers: dict[str, Any]) -> None:
         (["good", "far", "--dev", "nowhere"], "error: nowhere: no such file, and no registered corpus"),
         (["good", "far", "--dev", "dev.jsonl", "--rule", "best"], "error: unknown rule 'best'"),
         (["good", "far", "--dev", "dev.jsonl", "--add", "far"], "error: far is no list of names"),
+        (["good", "--dev", "dev.jsonl", "--add", "terms:drugs.txt"], "error: terms:drugs.txt has names of Drug"),
         (["good", "--dev", "dev.jsonl"], "error: a fusion takes two members or more"),
         (["good", "far", "--dev", "dev.jsonl", "--out", "good"], "error: good is an input"),
         (["good", "far", "--dev", "dev.jsonl", "--out", "dev.jsonl"], "error: dev.jsonl is there and is no bundle"),
@@ -762,6 +795,25 @@ def test_mistakes_are_one_line(call: Any, arguments: list[str], message: str) ->
     (line,) = [line for line in err.splitlines() if line.startswith("error")]
     assert (status, out) == (2, "") and line.startswith(message)
     assert sorted(Path().rglob("*")) == before
+
+
+def test_names_that_are_not_looked_for_are_told(call: Any) -> None:
+    Path("names.txt").write_text("aspirin\tTreatment\naspirin\tDrug\nMI\tProblem\n", "utf-8")
+    status, out, err = call("fuse", "good", "--dev", "dev.jsonl", "--add", "terms:names.txt", "--out", "b")
+    assert status == 0 and "terms:names.txt has names of Drug, too, which does not come out." in out
+    assert "terms:names.txt: 1 skipped: name" in err
+
+
+@pytest.mark.parametrize("verb", [["fuse", "run", "good", "--rule", "vote"], ["calibrate", "run"]])
+def test_a_file_that_a_member_was_trained_on_is_divided_as_it_was_then(call: Any, verb: list[str]) -> None:
+    corpus = department("cardiology", documents=50)
+    formats.write((d for split in corpus.splits.values() for d in split), Path("notes.jsonl"), "jsonl")
+    assert call("train", "--target", "notes.jsonl", "--method", "crfsuite", "--out", "run")[0] == 0
+    status, out, err = call(*verb, "--dev", "notes.jsonl", "--out", "b", "--json")
+    assert status == 0, err
+    assert json.loads(out)["documents"] == len(resolve("notes.jsonl").dev) < 10
+    status, out, err = call("calibrate", "b", "--dev", "notes.jsonl", "--out", "c", "--json")  # a member of a member
+    assert status == 0 and json.loads(out)["dev"] == "the dev split of notes.jsonl, on which a member was trained", err
 
 
 def test_the_dev_split_of_a_corpus_is_taken_and_never_its_test(call: Any) -> None:
@@ -844,7 +896,7 @@ def test_members_that_cannot_be(settings: dict[str, Any], message: str) -> None:
 
 def test_without_development_data_nothing_is_trained(task: Task, tmp_path: Path) -> None:
     bare = replace(task, target=task.target.with_split("dev", ()))
-    with pytest.raises(ConfigError, match="dev has 0 documents: 5 are the fewest"):
+    with pytest.raises(ConfigError, match="dev has 0 different documents: 5 are the fewest"):
         Fusion(MEMBERS).fit(bare, run=Run(tmp_path))
     assert not any(tmp_path.iterdir())
 
@@ -860,9 +912,9 @@ def test_a_folder_of_splits_chooses_by_its_dev_alone(tmp_path: Path) -> None:
     for split in ("Train", "Dev", "Test"):
         formats.write(corpus.splits[split.lower()][:9], tmp_path / f"{split}.jsonl", "jsonl")
     for spec in (str(tmp_path), f"jsonl:{tmp_path}"):
-        assert [d.id for d in _annotated(spec, None)[0]] == [d.id for d in corpus.dev[:9]]
+        assert [d.id for d in _annotated(spec, None, [])[0]] == [d.id for d in corpus.dev[:9]]
     (tmp_path / "Train.jsonl").unlink()
-    assert [d.id for d in _annotated(str(tmp_path), None)[0]] == [d.id for d in corpus.dev[:9]]
+    assert [d.id for d in _annotated(str(tmp_path), None, [])[0]] == [d.id for d in corpus.dev[:9]]
     (tmp_path / "Dev.jsonl").unlink()
     with pytest.raises(DataError, match="holds test documents alone"):
-        _annotated(str(tmp_path), None)
+        _annotated(str(tmp_path), None, [])

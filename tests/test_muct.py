@@ -17,7 +17,7 @@ from transfuse import bundle
 from transfuse import tags as tagging
 from transfuse.data.task import Data, build_task
 from transfuse.ensembles.ballots import Ballot, agreement, doubted, elect
-from transfuse.ensembles.votes import VoteTagger
+from transfuse.ensembles.votes import VoteTagger, mean_marginals
 from transfuse.experiments.recipe import make_recipe, run_recipe
 from transfuse.methods.muct import Muct
 from transfuse.nn.divergence import Kernel, mmd
@@ -30,7 +30,7 @@ from transfuse.taggers.bilstm import BiLSTMEncoder
 from transfuse.taggers.reading import Reader
 from transfuse.taggers.vectors import Vectors
 from transfuse.taggers.vocabulary import Vocabulary
-from transfuse.tags import Span
+from transfuse.tags import Scheme, Span
 from transfuse.text import BundleError, ConfigError, Corpus, Document, Entity, Task
 from transfuse.train import Training
 from transfuse.transfer.filters import filter_raw, filter_votes
@@ -258,6 +258,15 @@ def test_the_chance_of_any_span_is_the_sum_over_paths(number: int) -> None:
                 spans = [tagging.decode([names[tag] for tag in path], "BIO") for path in every]
                 expected = sum(w for w, found in zip(weights, spans, strict=True) if (first, last, label) in found)
                 assert readings[number].chance((first, last, label)) == pytest.approx(expected, abs=1e-5)
+
+
+def test_who_looks_for_a_label_has_a_say_on_tags_that_it_never_saw() -> None:
+    tagset = TagSet(("A",), Scheme.BIO)
+    network = (tagset.names, torch.tensor([[0.2, 0.8, 0.0], [0.4, 0.0, 0.6]], dtype=torch.float64))
+    linear = torch.tensor([[0.2, 0.8], [1.0, 0.0]], dtype=torch.float64)
+    mean = mean_marginals([network, (("O", "B-A"), linear)], tagset)
+    assert torch.equal(mean, mean_marginals([network, (tagset.names, torch.nn.functional.pad(linear, (0, 1)))], tagset))
+    assert mean[1].tolist() == pytest.approx([0.7, 0.0, 0.3])
 
 
 def test_the_mean_decodes_the_best_legal_path_of_the_mean_marginals() -> None:

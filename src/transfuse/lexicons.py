@@ -114,7 +114,7 @@ def _mesh(path: Path, paired: str) -> Iterator[tuple[str, ...]]:
     for line in path.read_text("utf-8").splitlines():
         _, _, name, vocabulary, _, other = line.split("\t")
         if vocabulary == paired:
-            yield name, other
+            yield _ESCAPED.sub(r"\1", name), _ESCAPED.sub(r"\1", other)
 
 
 def _lines(path: Path) -> Iterator[tuple[str, ...]]:

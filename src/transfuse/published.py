@@ -142,7 +142,7 @@ class Raw:
             yield from self.reader(path)
 
 
-def hold_out(corpus: Corpus, share: float, *, seed: int, split: str = "dev") -> Corpus:
+def hold_out(corpus: Corpus, share: float, *, seed: int, split: str = "dev", by_text: bool = False) -> Corpus:
     """Move a drawn share of the training documents into another split, for corpora published without it.
 
     The draw goes by document and by nothing else: where documents are sentences, sentences of one article may end up
@@ -153,6 +153,8 @@ def hold_out(corpus: Corpus, share: float, *, seed: int, split: str = "dev") -> 
         share: strictly between 0 and 1.
         seed: decides the draw, and nothing else does.
         split: the split to make.
+        by_text: let documents of one text go together. The draws of published corpora, of which numbers are printed,
+            were made without.
 
     Raises:
         ConfigError: the share is out of range, the split is there already, or there are too few documents.
@@ -161,10 +163,19 @@ def hold_out(corpus: Corpus, share: float, *, seed: int, split: str = "dev") -> 
         raise ConfigError(f"a share to hold out lies strictly between 0 and 1, not at {share}")
     if corpus.splits.get(split):
         raise ConfigError(f"corpus {corpus.name} has a {split} split already")
-    if len(corpus.train) < 2:
-        raise ConfigError(f"corpus {corpus.name} has {len(corpus.train)} training documents: too few to hold out any")
+    groups: dict[str | int, list[int]] = {}
+    for i, document in enumerate(corpus.train):
+        groups.setdefault(document.text if by_text else i, []).append(i)
+    if len(groups) < 2:
+        different = " different" if by_text else ""
+        raise ConfigError(
+            f"corpus {corpus.name} has {len(groups)}{different} training documents: too few to hold out any"
+        )
     number = min(max(1, round(share * len(corpus.train))), len(corpus.train) - 1)
-    drawn = set(random.Random(f"hold_out/{seed}").sample(range(len(corpus.train)), number))
+    drawn: set[int] = set()
+    for i in random.Random(f"hold_out/{seed}").sample(range(len(corpus.train)), number):
+        if len(drawn) < number:
+            drawn.update(groups[corpus.train[i].text if by_text else i])
     kept = tuple(document for i, document in enumerate(corpus.train) if i not in drawn)
     held = tuple(document for i, document in enumerate(corpus.train) if i in drawn)
     return replace(corpus, splits={**corpus.splits, "train": kept, split: held})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,7 +21,7 @@ from transfuse.cli.console import (
     watching,
 )
 from transfuse.cli.options import Threads
-from transfuse.text import ConfigError, DataError
+from transfuse.text import ConfigError, DataError, TransfuseError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from transfuse.ensembles.fusion import Outcome
     from transfuse.ensembles.parts import Part
     from transfuse.scoring.counts import Counts
-    from transfuse.text import Document
+    from transfuse.text import Corpus, Document
 
 __all__ = ["calibrate", "fuse", "register"]
 
@@ -98,11 +99,10 @@ def fuse(
     with watching("loading the members") as watch:
         members = [read_part(place) for place in bundles]
         lists = Lists(_names(only_in), _names(add))
-        documents, annotated, facts = _annotated(dev, labels)
-        others, known, _ = _annotated(held_out, labels) if held_out else ((), annotated, {})
-        annotated = tuple(label for label in annotated if label in known)
+        documents, annotated, facts = _annotated(dev, labels, members)
+        others, taught, _ = _annotated(held_out, labels, members) if held_out else ((), None, {})
         watch(f"asking {count(len(members), 'member')} about {count(len(documents), 'document')}", None)
-        done = unite(members, documents, annotated=annotated, rule=rule, held_out=others, lists=lists)
+        done = unite(members, documents, annotated=annotated, rule=rule, held_out=others, taught=taught, lists=lists)
     facts |= {"rule": rule, "held_out": held_out, "only_in": only_in, "add": add, **_measured(done)}
     bundle.save(done.tagger, out, card=_fusion_card(done, facts), facts=facts)
     if as_json:
@@ -145,7 +145,7 @@ def calibrate(
     wanted = Demand.parse(demand)
     with watching("loading the tagger") as watch:
         member = read_part(tagger)
-        documents, annotated, facts = _annotated(dev, labels)
+        documents, annotated, facts = _annotated(dev, labels, [member])
         watch(f"tagging {count(len(documents), 'document')}", None)
         done = learn(member, documents, annotated=annotated, method=method, demand=wanted, per_label=per_label)
     facts |= {"member": member.name, "for": demand, "per_label": per_label, **done.to_dict()}
@@ -177,30 +177,40 @@ def _names(spec: str) -> Part | None:
     """A list of names: a bundle, or what `transfuse.silver.annotators.find_terms` takes."""
     from transfuse.ensembles.parts import Part, read_part
     from transfuse.gazetteer import Gazetteer
+    from transfuse.losses import Losses
     from transfuse.silver.annotators import find_terms
 
     if not spec:
         return None
     if Path(spec).is_dir():
         return read_part(Path(spec))
-    return Part(spec, Gazetteer(find_terms(spec)), f"# Gazetteer\n\nThe names of {spec}.\n", {"sources": [spec]})
+    losses = Losses()
+    tagger = Gazetteer(find_terms(spec), losses=losses)
+    note_losses(losses, of=spec)
+    return Part(spec, tagger, f"# Gazetteer\n\nThe names of {spec}.\n", {"sources": [spec]})
 
 
-def _annotated(spec: str, labels: Path | None) -> tuple[list[Document], tuple[str, ...], dict[str, Any]]:
-    """Documents, the labels that their annotators looked for, and what to keep on record."""
+def _annotated(
+    spec: str, labels: Path | None, members: Sequence[Part]
+) -> tuple[list[Document], tuple[str, ...], dict[str, Any]]:
+    """Documents, the labels that their annotators looked for, and what to keep on record.
+
+    A collection that a member was trained on is divided as it was then, and its dev split taken.
+    """
     from transfuse import corpora, formats
-    from transfuse.data.task import find_splits, resolve_target
+    from transfuse.data.task import find_labels, find_splits, is_built_in, resolve_target
     from transfuse.labels import LabelMap
     from transfuse.losses import Losses
     from transfuse.silver.annotators import Naming
     from transfuse.text import Corpus
 
     losses = Losses()
-    named = spec in corpora.names() or spec.startswith("demo-")
+    named = spec in corpora.names() or is_built_in(spec)
     format_name, options, path = formats.parse_spec(spec)
     splits = {} if named else find_splits(Path(path), losses)
-    if named or "train" in splits:
-        corpus = resolve_target(spec, labels=str(labels or ""), losses=losses)
+    divided = None if named or splits else _as_trained(spec, labels, members)
+    if divided or named or "train" in splits:
+        corpus = divided or resolve_target(spec, labels=str(labels or ""), losses=losses)
         documents, known = list(corpus.dev), corpus.labels
     else:
         place = splits.get("dev", Path(path))
@@ -209,11 +219,24 @@ def _annotated(spec: str, labels: Path | None) -> tuple[list[Document], tuple[st
         if not place.exists():
             raise DataError("no such file, and no registered corpus", path=spec)
         documents = list(formats.read(place, format_name, losses=losses, **options))
-        documents = Naming(LabelMap.from_toml(labels) if labels else None).apply(documents, source=spec, losses=losses)
+        naming = Naming(LabelMap.from_toml(find_labels(str(labels))) if labels else None)
+        documents = naming.apply(documents, source=spec, losses=losses)
         known = tuple(sorted({entity.label for document in documents for entity in document.entities}))
     note_losses(losses)
     sha256 = Corpus("dev", {"dev": tuple(documents)}, known).sha256
-    return documents, known, {"dev": spec, "documents": len(documents), "sha256": sha256}
+    told = f"the dev split of {spec}, on which a member was trained" if divided else spec
+    return documents, known, {"dev": told, "documents": len(documents), "sha256": sha256}
+
+
+def _as_trained(spec: str, labels: Path | None, members: Sequence[Part]) -> Corpus | None:
+    """A collection with the splits that training gives it, where a member was trained on it."""
+    from transfuse.data.task import resolve_target
+
+    targets = {sha256 for member in members for sha256 in member.targets}
+    with suppress(TransfuseError):  # it is no such collection
+        corpus = resolve_target(spec, labels=str(labels or ""))
+        return corpus if corpus.sha256 in targets else None
+    return None
 
 
 _COLUMNS = [("", "left"), *((head, "right") for head in ("precision", "recall", "F1"))]

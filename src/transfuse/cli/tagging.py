@@ -38,7 +38,10 @@ def tag(
         str, typer.Option("-o", "--out", metavar="OUT", help="A file, packed if it ends in .gz; - for standard output.")
     ] = "-",
     to_format: Annotated[
-        str, typer.Option("--to", metavar="FORMAT", help="Format of the output; by its ending, or jsonl.")
+        str,
+        typer.Option(
+            "--to", metavar="FORMAT", help="Format of the output; by its ending, and jsonl on standard output."
+        ),
     ] = "",
     from_format: FROM = "auto",
     confidence: Annotated[bool, typer.Option("--confidence", help="Give each entity its probability.")] = False,

@@ -79,7 +79,7 @@ class Data:
         """What lies in files of the user's own, which may change: corpora and a label map."""
         named = {*corpora.names(), *corpora.raw_names()}
         given = (self.target, *self.sources, *self.raw)
-        own = tuple(spec for spec in given if spec not in named and not spec.startswith("demo-"))
+        own = tuple(spec for spec in given if spec not in named and not is_built_in(spec))
         return own if not Path(self.labels).is_file() else (*own, self.labels)
 
     def __post_init__(self) -> None:
@@ -103,7 +103,7 @@ def resolve(spec: str, *, labels: str = "", losses: Losses | None = None, divide
     if spec in corpora.names():
         corpus = corpora.load(spec, losses=losses)
         rename = corpora.info(spec).canonical
-    elif spec.startswith("demo-"):
+    elif is_built_in(spec):
         corpus, rename = _synthetic(spec), {}
     else:
         corpus, rename = _read(spec, losses, divide), {}
@@ -111,6 +111,11 @@ def resolve(spec: str, *, labels: str = "", losses: Losses | None = None, divide
         return LabelMap.from_toml(find_labels(labels)).apply_corpus(corpus, counts=losses)
     names = {label: rename.get(label) or common_name(label) for label in corpus.labels}
     return LabelMap(names).apply_corpus(corpus, counts=losses)
+
+
+def is_built_in(spec: str) -> bool:
+    """Whether a name is one of the built-in corpora, ``demo-...``, and of no file."""
+    return spec.startswith("demo-") and not Path(spec).exists()
 
 
 def find_labels(name: str) -> Path:
@@ -182,7 +187,7 @@ def _read(spec: str, losses: Losses | None, divide: bool) -> Corpus:
         splits = _divide(documents(place), path) if divide else {"train": documents(place)}
     labels = sorted({e.label for docs in splits.values() for d in docs for e in d.entities})
     corpus = Corpus(place.name.partition(".")[0], splits, tuple(labels), _language(next(iter(splits.values()))))
-    return corpus if corpus.dev or not divide else hold_out(corpus, 0.1, seed=0)
+    return corpus if corpus.dev or not divide else hold_out(corpus, 0.1, seed=0, by_text=True)
 
 
 def find_splits(folder: Path, losses: Losses | None = None) -> dict[str, Path]:
@@ -221,18 +226,21 @@ def find_splits(folder: Path, losses: Losses | None = None) -> dict[str, Path]:
 def _divide(documents: tuple[Document, ...], path: str) -> dict[str, tuple[Document, ...]]:
     """60 % train, 10 % dev, 30 % test by document (Giorgi & Bader 2018), the same for everybody.
 
-    Documents of one text go where the first drawn of them goes.
+    Documents of one text go together.
     """
     if (texts := len({document.text for document in documents})) < 5:
         raise DataError(f"too few different documents ({texts}) to be divided into train, dev and test", path=path)
     order = list(range(len(documents)))
     random.Random("divide/0").shuffle(order)
+    copies: dict[str, list[int]] = {}
+    for i in order:
+        copies.setdefault(documents[i].text, []).append(i)
     dev, test = max(1, round(0.1 * len(order))), max(1, round(0.3 * len(order)))
-    home: dict[str, str] = {}
     rows: dict[str, list[int]] = {"train": [], "dev": [], "test": []}
-    for place, i in enumerate(order):
-        split = "dev" if place < dev else "test" if place < dev + test else "train"
-        rows[home.setdefault(documents[i].text, split)].append(i)
+    place = 0
+    for numbers in copies.values():
+        rows["dev" if place < dev else "test" if place < dev + test else "train"] += numbers
+        place += len(numbers)
     return {split: tuple(documents[i] for i in sorted(numbers)) for split, numbers in rows.items()}
 
 

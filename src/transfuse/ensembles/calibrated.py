@@ -169,8 +169,8 @@ def calibrate(
     asked, demand = voice(member.tagger), demand or Demand()
     if not asked.sure:
         raise ConfigError(f"{member.name} gives no probabilities: there is nothing to calibrate")
-    if len(dev) < _FEWEST:
-        raise ConfigError(f"dev has {len(dev)} documents: {_FEWEST} are the fewest to calibrate with")
+    if (texts := len({document.text for document in dev})) < _FEWEST:
+        raise ConfigError(f"dev has {texts} different documents: {_FEWEST} are the fewest to calibrate with")
     annotated = set(annotated)
     labels = [label for label in member.tagger.labels if label in annotated]
     if not labels:
@@ -182,7 +182,7 @@ def calibrate(
     every = np.ones(len(dev), dtype=bool)
     learned, thresholds = work.fit()
     plain = work.evidence.counts(work.evidence.answer(work.evidence.found[0], work.evidence.chances[0]), every)
-    after, held_out = work.cross_fit(_halves(len(dev)))
+    after, held_out = work.cross_fit(_halves(dev))
     scores, right = work.evidence.chances[0], work.evidence.right
     parts = [bins(values[work.counted], right[work.counted]) for values in (scores, after)]
     seen = work.evidence.found[0] & work.evidence.known
@@ -204,12 +204,12 @@ def _stays(evidence: Evidence) -> Mask:
     return evidence.keep("stays", lambda: prevailing(evidence.chances[0], evidence.rivals))
 
 
-def _halves(documents: int) -> Mask:
-    order = list(range(documents))
+def _halves(dev: Sequence[Document]) -> Mask:
+    """Whether a document is in the first half; documents of one text go together."""
+    order = list(range(len(dev)))
     random.Random("calibrate/0").shuffle(order)
-    half = np.zeros(documents, dtype=bool)
-    half[order[: documents // 2]] = True
-    return half
+    place = {text: number for number, text in enumerate(dict.fromkeys(dev[i].text for i in order))}
+    return np.array([place[document.text] < len(place) // 2 for document in dev])
 
 
 @dataclass(frozen=True)

@@ -223,10 +223,15 @@ class _Trial:
         """What a rule that learned from some documents says of all, with the lists if the option says so."""
         rule, lists = self.rule(option[0], inside), option[1]
         plain = self.evidence.keep((rule, "plain"), lambda: rule.answer(self.evidence))
-        return self.evidence.keep((rule, "lists"), lambda: self._listed(plain)) if lists else plain
+        return self.evidence.keep((rule, "lists"), lambda: self._listed(plain, rule)) if lists else plain
 
-    def _listed(self, answer: Answer) -> Answer:
-        return self.lists.apply(self.evidence.documents, answer, self.evidence.labels)
+    def labels(self, rule: Rule) -> list[str]:
+        """That may come out by a rule: those that a member looks for where that one answers alone."""
+        able = self.evidence.able[[rule.member]] if isinstance(rule, Single) else self.evidence.able
+        return [label for i, label in enumerate(self.evidence.labels) if able[:, i].any()]
+
+    def _listed(self, answer: Answer, rule: Rule) -> Answer:
+        return self.lists.apply(self.evidence.documents, answer, self.labels(rule))
 
     def cross_fit(self, fit: Callable[[Mask], Answer], inside: Mask) -> Counts:
         """Strict counts where every document is answered by what learned from the other folds."""
@@ -252,6 +257,7 @@ def fuse(
     annotated: Iterable[str],
     rule: str = AUTO,
     held_out: Sequence[Document] = (),
+    taught: Iterable[str] | None = None,
     lists: Lists | None = None,
 ) -> Outcome:
     """Unite taggers, and say whether it helps.
@@ -262,36 +268,44 @@ def fuse(
         annotated: the labels that their annotators looked for; others don't come out.
         rule: ``auto``, or one of `transfuse.ensembles.rules.RULES`, which is then taken whether it helps or not.
         held_out: annotated documents to learn weights and judges on; dev by cross-fitting unless given.
+        taught: the labels that the annotators of these looked for; others don't come out either.
         lists: names that change the answer; ``auto`` takes them where they help, other rules always.
 
     Raises:
         ConfigError: too few members or documents, no label that members and dev share, an unknown rule or one that
-            these members cannot follow, a list that is none.
+            these members cannot follow, a list that is none, or one without a label that comes out.
     """
     lists = lists or Lists()
     _check(members, dev, rule, lists)
     if both := len({document.text for document in dev} & {document.text for document in held_out}):
         raise ConfigError(f"{both} of the held-out documents stand in dev: what teaches a rule cannot judge it")
     annotated = set(annotated)
+    taught = annotated if taught is None else set(taught)
     known = [member.tagger.labels for member in members]
     every = list(dict.fromkeys(label for labels in known for label in labels))
-    labels = [label for label in every if label in annotated]
+    labels = [label for label in every if label in annotated & taught]
     if not labels:
-        raise ConfigError(f"dev has {', '.join(sorted(annotated))}, the members find {', '.join(every)}: no label fits")
-    notes = [f"{label} is not annotated in dev and does not come out." for label in every if label not in annotated]
+        found = ", ".join(sorted(annotated & taught)) or "nothing that the held-out documents have"
+        raise ConfigError(f"dev has {found}, the members find {', '.join(every)}: no label fits")
+    notes = [
+        f"{label} is not annotated in {'held-out documents' if label in annotated else 'dev'} and does not come out."
+        for label in every
+        if label not in labels
+    ]
+    notes += _fitting(lists, labels)
     evidence = gather([voice(m.tagger) for m in members], known, [*dev, *held_out], labels)
     if evidence.tagset is None and len(members) > 1:
         notes.append("Not all members give tags of the same words a probability, so they meet in spans alone.")
         if rule == "tags":
             raise ConfigError("rule tags: not all members give tags of the same words a probability; use spans")
-    trial = _Trial(evidence, _folds(len(dev), len(held_out)), lists)
+    trial = _Trial(evidence, _folds(dev, len(held_out)), lists)
     return _conclude(trial, members, rule, notes)
 
 
 def need_dev(dev: Sequence[Document]) -> None:
     """Raises ConfigError where too few documents are there to choose by, or none with an entity."""
-    if len(dev) < FOLDS:
-        raise ConfigError(f"dev has {len(dev)} documents: {FOLDS} are the fewest to choose with")
+    if (texts := len({document.text for document in dev})) < FOLDS:
+        raise ConfigError(f"dev has {texts} different documents: {FOLDS} are the fewest to choose with")
     if not any(document.entities for document in dev):
         raise ConfigError("dev has no entity: there is nothing to choose by")
 
@@ -306,12 +320,26 @@ def _check(members: Sequence[Part], dev: Sequence[Document], rule: str, lists: L
         _list(part)
 
 
-def _folds(dev: int, held_out: int) -> Any:
-    order = list(range(dev))
+def _fitting(lists: Lists, labels: Sequence[str]) -> Iterator[str]:
+    """What of lists of names can have no effect; raises ConfigError where nothing of one can have any."""
+    for part in filter(None, (lists.only_in, lists.add)):
+        idle = [label for label in part.tagger.labels if label not in labels]
+        if len(idle) == len(part.tagger.labels):
+            raise ConfigError(
+                f"{part.name} has names of {', '.join(idle)}, {', '.join(labels)} comes out: no label fits"
+            )
+        if idle:
+            yield f"{part.name} has names of {', '.join(idle)}, too, which does not come out."
+
+
+def _folds(dev: Sequence[Document], held_out: int) -> Any:
+    """The number of each document's fold, the same for documents of one text; -1 for held-out documents."""
+    order = list(range(len(dev)))
     random.Random("fusion/0").shuffle(order)
-    fold = np.full(dev + held_out, -1)
-    for place, document in enumerate(order):
-        fold[document] = place % FOLDS
+    fold = np.full(len(dev) + held_out, -1)
+    home: dict[str, int] = {}
+    for i in order:
+        fold[i] = home.setdefault(dev[i].text, len(home) % FOLDS)
     return fold
 
 
@@ -335,9 +363,9 @@ def _conclude(trial: _Trial, members: Sequence[Part], rule: str, notes: Sequence
         return (names[int(option[0])] if option[0].isdecimal() else option[0]) + (" + lists" if option[1] else "")
 
     learned, kept = trial.rule(chosen[0], inside), list(members)
+    labels = trial.labels(learned)
     if isinstance(learned, Single):
         kept, learned = [members[learned.member]], Single(0)
-    labels = [label for label in trial.evidence.labels if any(label in part.tagger.labels for part in kept)]
     tagger = FusedTagger(kept, learned, labels, lists=trial.lists if chosen[1] else None)
     table = {told(option): counts for option, counts in scores.items()}
     return Outcome(tagger, told(chosen), table, told(max(plain, key=lambda o: scores[o].f1)), fair, tuple(notes))

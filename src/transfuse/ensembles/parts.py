@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,15 @@ class Part:
     tagger: Tagger
     card: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def targets(self) -> Iterator[str]:
+        """SHA-256 of the corpora that it, or what it is made of, was trained for."""
+        if target := self.facts.get("target"):
+            yield target["sha256"]
+        for inner in (*getattr(self.tagger, "members", ()), getattr(self.tagger, "member", None)):
+            if isinstance(inner, Part):
+                yield from inner.targets
 
 
 def read_part(place: Path) -> Part:

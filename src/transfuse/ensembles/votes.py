@@ -198,7 +198,7 @@ def span_chances(means: Sequence[Tensor], tagset: TagSet, spans: Sequence[Span])
 def mean_marginals(
     parts: Sequence[tuple[Sequence[str], Tensor]], tagset: TagSet, weights: Sequence[float] | None = None
 ) -> Tensor:
-    """The mean tag probabilities of one sentence over those that know a tag, and what is left for the outside.
+    """The mean tag probabilities of one sentence over those that know a tag's label, and what is left for the outside.
 
     Args:
         parts: of each voter the names of its tags and their probabilities, ``[words, tags]``.
@@ -209,13 +209,15 @@ def mean_marginals(
         ``[words, tags]``, summing to 1.
     """
     names = {name: row for row, name in enumerate(tagset.names) if row}
+    labels = {name: name.partition("-")[2] for name in names}
     total = torch.zeros(len(parts[0][1]), len(names) + 1, dtype=torch.float64)
     able = torch.zeros(len(names) + 1, dtype=torch.float64)
     for (known, marginals), weight in zip(parts, weights or [1.0] * len(parts), strict=True):
         pairs = [(names[name], row) for row, name in enumerate(known) if name in names]
         ours, theirs = [one for one, _ in pairs], [other for _, other in pairs]
         total[:, ours] += weight * marginals[:, theirs]
-        able[ours] += weight
+        looked_for = {name.partition("-")[2] for name in known}  # a CRF may never have seen some tag of a label
+        able[[row for name, row in names.items() if labels[name] in looked_for]] += weight
     total /= able.where(able > 0, 1.0)
     total[:, 0] = (1 - total.sum(1)).clamp(min=0)
     return total / total.sum(1, keepdim=True)
