@@ -16,6 +16,9 @@ from transfuse import synthetic
 
 def main() -> None:
     """Print the peak of the child process."""
+    if len(sys.argv) < 2:
+        print("name a finished run, whose tagger is to read the text")
+        return
     bundle = sys.argv[1]
     megabytes = int(sys.argv[2]) if len(sys.argv) > 2 else 1000
     notes = [

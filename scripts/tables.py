@@ -46,6 +46,13 @@ def folders_table() -> str:
     return table(("Folder", "What is in it"), rows)
 
 
+def decisions_list() -> str:
+    """A line a decision, with its title."""
+    pages = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
+    titles = [page.read_text("utf-8").partition("\n")[0].removeprefix("# ") for page in pages]
+    return "\n".join(f"- [{title}]({page.name})" for title, page in zip(titles, pages, strict=True))
+
+
 def methods_table() -> str:
     """One row a method: its name and the first line of its file."""
     return table(("Method", "What it does"), ((f"`{name}`", methods.describe(name)) for name in methods.names()))
@@ -126,6 +133,7 @@ def types(name: str) -> str:
 
 
 TABLES: Mapping[str, Callable[[], str]] = {
+    "decisions": decisions_list,
     "folders": folders_table,
     "methods": methods_table,
     "formats": formats_table,
