@@ -648,6 +648,23 @@ def test_a_fusion_takes_its_members_from_their_cells_and_their_taggers_are_kept_
     assert found[alone.hash].cpu_seconds == pytest.approx(sum(member.cpu_seconds for member in members), abs=0.02)
 
 
+def test_a_member_that_looks_at_no_source_is_taken_from_its_cell_by_a_fusion_that_has_one(tmp_path):
+    methods = {"fused": {"method": "fusion", "unites": ["target-only", "crfsuite", "retrain"]}}
+    comparison = make_comparison({**RUNNABLE, **plan(shares=[1.0], methods=["retrain"]), "methods": methods})
+    wanted = {cell.variant.name: cell for cell in comparison.cells()}
+    fused = wanted["fused"].recipe
+    assert [member.hash for member in fused.members] == [
+        wanted[name].recipe.hash for name in ("target-only", "crfsuite", "retrain")
+    ]
+    for folder, names in (("both", ["target-only", "crfsuite", "fused"]), ("alone", ["fused"])):
+        cells, place = [wanted[name] for name in names], tmp_path / folder
+        assert not run_cells(cells, place, records=place / "records")
+        trained = [path.name for path in (place / "cells" / fused.hash / "members").iterdir()]
+        assert sorted(trained) == (["3-retrain"] if folder == "both" else ["1-target-only", "2-crfsuite", "3-retrain"])
+    one, other = (find_records([wanted["fused"]], tmp_path / folder / "records") for folder in ("both", "alone"))
+    assert one[fused.hash].wrong == other[fused.hash].wrong
+
+
 def test_a_member_on_data_that_have_changed_is_not_taken(tmp_path):
     methods = {"fused": {"method": "fusion", "unites": ["target-only", "crfsuite"]}}
     comparison = make_comparison({**RUNNABLE, **plan(shares=[1.0]), "methods": methods})

@@ -114,10 +114,9 @@ def train(
 def _check_use(method: str, *, source: list[str], vectors: str, encoder: str) -> None:
     """Refuse options that a method has no use for, by the names that the user gave them."""
     from transfuse import methods
-    from transfuse.experiments.variants import BASELINES
 
     known = {field.name for field in fields(methods.get(method))}  # type: ignore[arg-type]
-    if source and method in BASELINES:
+    if source and method in methods.BASELINES:
         raise ConfigError(f"--source: {method} looks at no source; name a method that does, as retrain")
     for option, value, setting in (("--vectors", vectors, "vectors"), ("--encoder", encoder, "architecture")):
         if value and setting not in known:

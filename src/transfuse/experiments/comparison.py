@@ -21,7 +21,8 @@ from typing import Any
 from transfuse.data.folding import Fold
 from transfuse.data.task import Data
 from transfuse.experiments.recipe import Recipe, override, read_table
-from transfuse.experiments.variants import BASELINES, Variant, hint, make_variants
+from transfuse.experiments.variants import Variant, hint, make_variants
+from transfuse.methods import BASELINES
 from transfuse.ranges import SEEDS, check_ranges
 from transfuse.settings import from_table, need_table
 from transfuse.text import ConfigError

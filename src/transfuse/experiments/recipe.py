@@ -116,8 +116,10 @@ class Recipe:
         return tuple(self.of(member) for member in getattr(self.method, "members", ()))
 
     def of(self, method: Mapping[str, Any]) -> Recipe:
-        """The same with another method, given as ``[method]`` has it."""
-        return Recipe(self.data, *methods.make(method), self.seed)
+        """The same with another method, given as ``[method]`` has it; without sources where that looks at none."""
+        name, made = methods.make(method)
+        alone = replace(self.data, sources=(), limit=0, disjoint=False)
+        return Recipe(alone if name in methods.BASELINES else self.data, name, made, self.seed)
 
 
 def find_recipe(name: str) -> Path:
@@ -299,12 +301,14 @@ def _check_folder(folder: Path, resolved: str) -> None:
 
 def _finished(recipe: Recipe, runs: Path | None, facts: dict[str, Any], method: Mapping[str, Any]) -> Path | None:
     """The run, finished and with its tagger, of another method on a recipe's data."""
-    if runs is None or (other := recipe.of(method).hash) == recipe.hash:
+    other = recipe.of(method)
+    if runs is None or other.hash == recipe.hash:
         return None
-    place = runs / other
+    place = runs / other.hash
     if not (place / "done").exists() or not (place / "bundle").is_dir():
         return None
-    check_unchanged(Run(place).records("data")[-1], facts, place)
+    read = facts if other.data.sources else {**facts, "sources": []}
+    check_unchanged(Run(place).records("data")[-1], read, place)
     return place
 
 

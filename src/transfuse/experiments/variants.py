@@ -10,14 +10,12 @@ from typing import Any
 
 from transfuse import methods
 from transfuse.data.augmentation import Augment
+from transfuse.methods import BASELINES
 from transfuse.ranges import check_ranges
 from transfuse.settings import from_table, merge, need_table
 from transfuse.text import ConfigError, TransfuseError
 
-__all__ = ["BASELINES", "Variant", "hint", "make_variants"]
-
-BASELINES = ("target-only", "crfsuite")
-"""In every comparison. They look at no source and get none, so that tasks with the same target share their cells."""
+__all__ = ["Variant", "hint", "make_variants"]
 
 
 @dataclass(frozen=True)

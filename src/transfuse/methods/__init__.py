@@ -17,7 +17,11 @@ from transfuse.run import Run
 from transfuse.settings import from_table, merge, need_table, without_none
 from transfuse.text import ConfigError, Tagger, Task
 
-__all__ = ["Method", "describe", "get", "make", "names", "presets", "to_table"]
+__all__ = ["BASELINES", "Method", "describe", "get", "make", "names", "presets", "to_table"]
+
+
+BASELINES = ("target-only", "crfsuite")
+"""In every comparison. They look at no source and get none, so that tasks with the same target share their cells."""
 
 
 class Method(Protocol):

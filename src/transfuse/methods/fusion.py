@@ -56,7 +56,7 @@ class Fusion:
         return done.tagger
 
     def _member(self, number: int, task: Task, run: Run) -> Part:
-        """Train one, or take it from where it is trained already.
+        """Train one, or take it from where it is trained already; one that looks at no source is not given any.
 
         What is told of its stages is told of stages of the fusion, too.
         """
@@ -70,7 +70,7 @@ class Fusion:
             own, tagger = replace(run, folder=place), bundle.load(place / "bundle")
         else:
             own = replace(run, folder=run.folder / "members" / label, watch=watch)
-            tagger = method.fit(task, run=own)
+            tagger = method.fit(replace(task, sources=()) if name in methods.BASELINES else task, run=own)
         for record in (record for record in own.records() if record["event"] in _TOLD):
             facts = {key: value for key, value in record.items() if key not in {"event", "time", "stage"}}
             run.record(record["event"], stage=f"{label}/{record.get('stage', '')}", **facts)
