@@ -184,6 +184,14 @@ def test_registered_lexicons_know_synonyms_and_keep_their_terms(monkeypatch, tmp
     assert lexicons.terms("go-components") == (("first one", "CellularComponent"), ("other {one}", "CellularComponent"))
 
 
+def test_names_of_mesh_are_without_the_marks_of_their_file(tmp_path: Path) -> None:
+    from transfuse import lexicons
+
+    path = tmp_path / "mesh.tsv"
+    path.write_text("0\t1\t4-\\{methyl\\}benzoic acid\tCHEBI\t2\tplain\n0\t1\tleft out\tDOID\t2\tother\n", "utf-8")
+    assert list(lexicons._mesh(path, "CHEBI")) == [("4-{methyl}benzoic acid", "plain")]
+
+
 @pytest.mark.parametrize(
     ("table", "message"),
     [
