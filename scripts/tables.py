@@ -23,6 +23,7 @@ PACKAGE = ROOT / "src" / "transfuse"
 PAGES = (
     "README.md",
     *(f"docs/reference/{page}.md" for page in ("methods", "corpora", "formats")),
+    "docs/decisions/index.md",
     "docs/explain/architecture.md",
     "docs/explain/features.md",
     *(f"docs/explain/{paper}-results.md" for paper in ("la-dtl", "giorgi-bader", "muct", "mtl", "transformers")),
