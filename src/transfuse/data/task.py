@@ -26,6 +26,7 @@ __all__ = [
     "build_task",
     "find_labels",
     "find_splits",
+    "is_built_in",
     "raw_documents",
     "recorded_target",
     "resolve",
