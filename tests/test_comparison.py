@@ -108,6 +108,11 @@ def plan(**more):
             r"methods\.fusion: name its members in unites or in members, not in both",
         ),
         ({**plan(), "methods": {"a": {"method": "target-only", "sources": [1]}}}, "target-only looks at no source"),
+        (plan(tasks=[{"target": TARGET}], methods=["la-dtl"]), "la-dtl: .* has no source to transfer from"),
+        (
+            {**plan(tasks=[{"target": TARGET}]), "methods": {"fusion": {"members": [{"name": "joint"}, {}]}}},
+            "fusion: .* has no source to transfer from",
+        ),
         ({**plan(), "data": 3}, "data is a table, not 3"),
         ({**plan(), "method": 3}, "method is a table, not 3"),
         (plan(choices={"best": ["crfsuit", "retrain"]}), r"choices\.best: crfsuit is not compared; did you mean crfs"),

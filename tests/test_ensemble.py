@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transfuse.ensembles.ensemble import BOUNDARIES, Agreement, Vote, harmonise
+from transfuse.ensembles.ensemble import BOUNDARIES, Agreed, Agreement, harmonise
 from transfuse.text import ConfigError, DataError, Document, Entity
 
 TEXT = "abcdefghijklmnopqrst"
@@ -25,7 +25,7 @@ def doc(
     return Document("d", TEXT, tuple(made), unknown)
 
 
-def vote(found: dict[str, list], threshold: float = 2, boundary: str = "exact", **settings) -> tuple[Vote, ...]:
+def vote(found: dict[str, list], threshold: float = 2, boundary: str = "exact", **settings) -> tuple[Agreed, ...]:
     agreement = Agreement(threshold, boundary, settings.pop("weights", None))
     tagged = {name: [doc(*entities)] for name, entities in found.items()}
     ((document, votes),) = harmonise(tagged, agreement, **settings)

@@ -24,7 +24,7 @@ from transfuse.taggers.linear import LinearCRF
 from transfuse.taggers.neural import NeuralTagger
 from transfuse.taggers.reading import Reader
 from transfuse.taggers.vectors import Vectors
-from transfuse.text import Corpus, Document, Entity, Task
+from transfuse.text import ConfigError, Corpus, Document, Entity, Task
 from transfuse.train import Training
 from transfuse.transfer.together import FromSources
 
@@ -54,7 +54,10 @@ SMALL["members"] = (
 def small(name: str) -> methods.Method:
     kind = methods.get(name)
     known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
-    return kind(**{key: value for key, value in SMALL.items() if key in known})
+    settings = {key: value for key, value in SMALL.items() if key in known}
+    if name == "muct":
+        settings |= {key: replace(settings[key], select="last") for key in ("training", "round_training")}
+    return kind(**settings)
 
 
 def brief(name: str) -> methods.Method:
@@ -101,6 +104,28 @@ class Trained(dict[str, Any]):
 @pytest.fixture(scope="module")
 def trained(task: Task, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     return Trained(task, tmp_path_factory.mktemp("trained"))
+
+
+@pytest.mark.parametrize("name", methods.names())
+def test_a_change_of_one_value_leaves_the_rest_of_its_table(name: str) -> None:
+    kind: Any = methods.get(name)
+    plain = kind()
+    for each in fields(kind):
+        value = getattr(plain, each.name)
+        if isinstance(value, Training):
+            _, changed = methods.make({"name": name, each.name: {"clip": 3.5}})
+            assert changed == replace(plain, **{each.name: replace(value, clip=3.5)})
+
+
+@pytest.mark.parametrize("name", sorted(set(methods.names()) - set(methods.SOURCELESS)))
+def test_what_needs_a_source_says_so(name: str, task: Task, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no source to transfer to"):
+        brief(name).fit(replace(task, sources=()), run=Run(tmp_path, seed=3))
+
+
+@pytest.mark.parametrize("name", methods.SOURCELESS)
+def test_what_needs_no_source_learns_without(name: str, task: Task, tmp_path: Path) -> None:
+    assert brief(name).fit(replace(task, sources=()), run=Run(tmp_path, seed=3))
 
 
 @pytest.mark.parametrize("name", methods.names())

@@ -49,8 +49,8 @@ DATA = {"target": "demo-cardiology"}
         ({"data": DATA, "method": {"name": "la-dtl", "source_epochs": 0.0}}, "source_epochs is above 0, not 0"),
         ({"data": DATA, "method": {"name": "crf-l2", "architecture": {"head": "softmax"}}}, "between two CRFs"),
         (
-            {"data": DATA, "method": {"name": "muct", "training": {"patience": 1}}},
-            "training.patience: a view ends with",
+            {"data": DATA, "method": {"name": "muct", "training": {"select": "best"}}},
+            'training.select = "best": a view ends with',
         ),
         ({"data": DATA, "run": {"seed": 0.5}}, r"run\.seed is a whole number"),
         ({"data": DATA, "run": {"seed": -1}}, r"run\.seed lies in \[0, 4294967295\], not -1"),
@@ -174,6 +174,45 @@ def test_a_comparison_is_not_taken_for_one_on_other_data(
             main(command)
         assert (left.value.code or 0) == status
     assert "own has changed since" in capsys.readouterr().err
+
+
+def test_a_comparison_is_not_taken_for_one_with_other_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    vectors, names = tmp_path / "v.txt", tmp_path / "names.txt"
+    vectors.write_text("fever 0.5 0.25\n")
+    names.write_text("fever\tFinding\n")
+    settings = {
+        "training": {"epochs": 1, "steps": 2},
+        "vectors": {"kind": "file", "path": str(vectors), "width": 2},
+        "architecture": {"encoder": {"gazetteers": [f"terms:{names}"]}},
+    }
+    table = {"compare": {"tasks": [{"target": "demo-neurology"}], "seeds": [0]}, "methods": {"target-only": settings}}
+    (tmp_path / "c.toml").write_text(tomli_w.dumps(table))
+    command = ["compare", str(tmp_path / "c.toml"), "--out", str(tmp_path / "out")]
+
+    def again(status: int) -> str:
+        with pytest.raises(SystemExit) as left:
+            main(command)
+        assert (left.value.code or 0) == status
+        return capsys.readouterr().err
+
+    again(0)
+    again(0)
+    for path in (vectors, names):
+        before = path.read_text()
+        path.write_text(before.replace("fever", "headache"))
+        assert f"{path} has changed since: choose another --out" in " ".join(again(2).split())
+        path.write_text(before)
+    (run,) = (
+        folder
+        for folder in (tmp_path / "out" / "cells").iterdir()
+        if "target-only" in (folder / "recipe.toml").read_text()
+    )
+    recipe = load_recipe(run / "recipe.toml")
+    names.unlink()
+    assert run_recipe(recipe, run)  # nothing to hold it against
+    vectors.write_text("headache 0.5 0.25\n")
+    with pytest.raises(ConfigError, match="has changed since"):
+        run_recipe(recipe, run)
 
 
 def test_a_rate_that_is_too_high_is_told_in_a_line(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any, NoReturn, TypeVar
 
 from transfuse.files import Source
 
-__all__ = ["Record", "dump", "lines", "values"]
+__all__ = ["JsonObject", "dump", "lines", "values"]
 
 T = TypeVar("T")
 _BLANK = re.compile(r"[ \t\r\n]*")
@@ -23,7 +23,7 @@ def dump(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-class Record:
+class JsonObject:
     """A JSON object that knows where it stands, and complains with that place.
 
     Args:
@@ -65,9 +65,9 @@ class Record:
             self.fail(f'"{key}" of {self.what} is {_NAMES[kind]}, not {json.dumps(value)[:40]}')
         return value
 
-    def records(self, key: str, what: str) -> list[Record]:
+    def records(self, key: str, what: str) -> list[JsonObject]:
         """The objects of a list, which may be missing."""
-        return [Record(self.source, self.line, value, what) for value in self.get(key, list, [])]
+        return [JsonObject(self.source, self.line, value, what) for value in self.get(key, list, [])]
 
     def name(self, key: str, default: str) -> str:
         """An identifier: a string or a whole number."""
@@ -79,7 +79,7 @@ class Record:
         return str(value)
 
 
-def lines(source: Source) -> Iterator[Record]:
+def lines(source: Source) -> Iterator[JsonObject]:
     """One object a line; empty lines are passed over. Streams.
 
     Raises:
@@ -93,10 +93,10 @@ def lines(source: Source) -> Iterator[Record]:
                 raise source.error(f"not JSON at character {fault.pos + 1}: {fault.msg}", number) from None
             except (RecursionError, ValueError) as fault:
                 raise source.error(_too_much(fault), number) from None
-            yield Record(source, number, value)
+            yield JsonObject(source, number, value)
 
 
-def values(source: Source, inside: str = "") -> Iterator[Record]:
+def values(source: Source, inside: str = "") -> Iterator[JsonObject]:
     """The objects of a JSON file: the members of ``{inside: [...]}``, of an array, or objects one behind the other.
 
     Streams: holds little more than one object at a time.
@@ -187,10 +187,10 @@ class _Reader:
                     self._place += width
                     return line, value
 
-    def record(self) -> Record:
-        return Record(self._source, *self._value())
+    def record(self) -> JsonObject:
+        return JsonObject(self._source, *self._value())
 
-    def array(self) -> Iterator[Record]:
+    def array(self) -> Iterator[JsonObject]:
         self._take("[")
         if self.peek() == "]":
             self._place += 1
@@ -200,7 +200,7 @@ class _Reader:
             if self._take(",]") == "]":
                 return
 
-    def members(self, inside: str) -> Iterator[Record]:
+    def members(self, inside: str) -> Iterator[JsonObject]:
         """The records in a member of an object, or the object itself where it has no such list."""
         whole: dict[str, Any] = {}
         found, line = False, self._here()
@@ -221,4 +221,4 @@ class _Reader:
                 if self._take(",}") == "}":
                     break
         if not found:
-            yield Record(self._source, line, whole)
+            yield JsonObject(self._source, line, whole)

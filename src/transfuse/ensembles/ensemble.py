@@ -15,7 +15,7 @@ from math import fsum
 
 from transfuse.text import ConfigError, DataError, Document, Entity
 
-__all__ = ["BOUNDARIES", "Agreement", "Vote", "harmonise"]
+__all__ = ["BOUNDARIES", "Agreed", "Agreement", "harmonise"]
 
 BOUNDARIES = ("exact", "longest", "shortest", "majority")
 """exact: only equal mentions vote for each other. Under the others all that overlap a mention vote for it, and the
@@ -57,7 +57,7 @@ class Agreement:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Vote:
+class Agreed:
     """A mention that came out, and who voted for it.
 
     Attributes:
@@ -74,7 +74,7 @@ def harmonise(
     agreement: Agreement,
     *,
     labels: Mapping[str, Collection[str]] | None = None,
-) -> Iterator[tuple[Document, tuple[Vote, ...]]]:
+) -> Iterator[tuple[Document, tuple[Agreed, ...]]]:
     """The documents with what enough taggers found, and who found it; streams.
 
     No two mentions of one label overlap in what comes out. What any tagger marks as unknown is unknown.
@@ -142,13 +142,13 @@ _Mention = tuple[Entity, str]
 """A mention and the tagger that found it."""
 
 
-def _settle(mentions: Sequence[_Mention], agreement: Agreement, total: _Total) -> Iterator[Vote]:
+def _settle(mentions: Sequence[_Mention], agreement: Agreement, total: _Total) -> Iterator[Agreed]:
     for label in sorted({entity.label for entity, _ in mentions}):
         least = agreement.threshold if agreement.threshold >= 1 else agreement.threshold * total[label]
         for group in _groups([mention for mention in mentions if mention[0].label == label]):
             for entity, taggers in _elect(group, agreement, least):
                 weight = agreement.weight(taggers)
-                yield Vote(replace(entity, score=min(1.0, weight / total[label])), taggers)
+                yield Agreed(replace(entity, score=min(1.0, weight / total[label])), taggers)
 
 
 def _groups(mentions: Sequence[_Mention]) -> Iterator[list[_Mention]]:

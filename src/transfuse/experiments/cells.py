@@ -24,7 +24,8 @@ from typing import Any
 
 from transfuse.data.task import build_task
 from transfuse.experiments.comparison import Cell
-from transfuse.experiments.recipe import Recipe, check_place, check_unchanged, make_recipe, run_recipe
+from transfuse.experiments.recipe import Recipe, check_place, make_recipe, run_recipe
+from transfuse.experiments.unchanged import check_files, check_unchanged
 from transfuse.reporting.records import Record, make_record, read_records, write_record
 from transfuse.reporting.results import read_run
 from transfuse.reporting.tables import Entry
@@ -98,17 +99,21 @@ def check_data(cells: Iterable[Cell], records: Mapping[str, Record], folder: Pat
         folder: of the comparison, for the message.
 
     Raises:
-        ConfigError: a corpus has changed.
+        ConfigError: a corpus or a file has changed.
         DataError: a corpus cannot be read.
     """
-    seen = set()
+    seen: set[Any] = set()
     for cell in cells:
-        data = cell.recipe.data
+        data, record = cell.recipe.data, records.get(cell.recipe.hash)
         what = data.target, data.sources, data.labels, data.fold
-        if data.paths and cell.recipe.hash in records and what not in seen:
+        if data.paths and record and what not in seen:
             seen.add(what)
             _, facts = build_task(data, seed=cell.seed)
-            check_unchanged(records[cell.recipe.hash].data, facts, folder)
+            check_unchanged(record.data, facts, folder)
+        files = tuple(record.data.get("files", {}).items()) if record else ()
+        if files not in seen:
+            seen.add(files)
+            check_files(dict(files), folder)
 
 
 def _hash_now(record: Record) -> str:

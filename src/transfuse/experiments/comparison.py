@@ -150,6 +150,8 @@ class Comparison:
             if any(not 1 <= number <= len(task.sources) for number in variant.sources or ()):
                 have = f"{task.name} has {len(task.sources)}"
                 raise ConfigError(f"methods.{variant.name}.sources are numbers of a task's sources, from 1: {have}")
+            if not task.sources and not variant.sourceless:
+                raise ConfigError(f"{variant.name}: {task.name} has no source to transfer from: name one")
         self._check_choices(names)
         self._check_published()
 

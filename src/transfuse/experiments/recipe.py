@@ -27,6 +27,7 @@ from transfuse.data.augmentation import augmented
 from transfuse.data.task import Data, build_task, find_splits
 from transfuse.experiments.card import model_card
 from transfuse.experiments.ranking import tag_and_rank
+from transfuse.experiments.unchanged import check_files, check_unchanged, own_files
 from transfuse.ranges import SEEDS, check_ranges
 from transfuse.run import Run, environment
 from transfuse.scoring.analysis import set_analysis
@@ -40,7 +41,6 @@ __all__ = [
     "Published",
     "Recipe",
     "check_place",
-    "check_unchanged",
     "find_recipe",
     "load_recipe",
     "make_recipe",
@@ -261,6 +261,8 @@ def run_recipe(
     _check_folder(folder, resolved)
     done = team().same((folder / "done").exists())
     if done and not recipe.data.paths:
+        for before in Run(folder).records("data")[-1:]:
+            check_files(before.get("files", {}), folder)
         return read_scores(folder)
     check_place(folder, recipe.data)
     task, facts = build_task(recipe.data, seed=recipe.seed)  # first: a mistake in it leaves no folder behind
@@ -273,6 +275,8 @@ def run_recipe(
         return read_scores(folder)
     run.write("recipe.toml", resolved)
     run.write_json("environment.json", environment(device))
+    if files := own_files(recipe.data, recipe.to_dict()["method"]):
+        facts["files"] = files
     run.record("data", **facts)
     try:
         tagger = recipe.method.fit(_with_copies(task, recipe, run), run=run)
@@ -326,23 +330,6 @@ def check_place(folder: Path, data: Data) -> None:
     for path in (Path(formats.parse_spec(spec)[2]).resolve() for spec in data.paths):
         if path.is_dir() and path in (place, *place.parents) and not find_splits(path):
             raise ConfigError(f"{folder} lies in {path}, all of which is read: choose another --out")
-
-
-def check_unchanged(before: Mapping[str, Any], now: Mapping[str, Any], place: Path) -> None:
-    """Refuse to take a run for one on data that are other ones by now.
-
-    Args:
-        before: facts of an earlier run, as `transfuse.data.task.build_task` gives them.
-        now: those of today.
-        place: of the run, for the message.
-
-    Raises:
-        ConfigError: a corpus has changed.
-    """
-    pairs = zip([before["target"], *before["sources"]], [now["target"], *now["sources"]], strict=True)
-    for one, other in pairs:
-        if one["sha256"] != other["sha256"]:
-            raise ConfigError(f"{place}: {one['name']} has changed since: choose another --out, or delete this one")
 
 
 def _follow(recipe: Recipe, device: str) -> None:

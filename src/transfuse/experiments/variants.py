@@ -10,7 +10,7 @@ from typing import Any
 
 from transfuse import methods
 from transfuse.data.augmentation import Augment
-from transfuse.methods import BASELINES
+from transfuse.methods import BASELINES, SOURCELESS
 from transfuse.ranges import check_ranges
 from transfuse.settings import from_table, merge, need_table
 from transfuse.text import ConfigError, TransfuseError
@@ -43,8 +43,16 @@ class Variant:
     @property
     def alone(self) -> bool:
         """Whether it looks at no source: one of `BASELINES`, or a fusion of nothing else."""
-        members = [member["name"] for member in getattr(self.settings, "members", ())]
-        return all(name in BASELINES for name in members or [self.method])
+        return all(name in BASELINES for name in self._trained())
+
+    @property
+    def sourceless(self) -> bool:
+        """Whether it can learn without a source."""
+        return all(name in SOURCELESS for name in self._trained())
+
+    def _trained(self) -> list[str]:
+        """Names of the methods that are trained: those of a fusion's members, or its own."""
+        return [member["name"] for member in getattr(self.settings, "members", ())] or [self.method]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from transfuse.files import Source, Writer
-from transfuse.jsonio import Record, dump, values
+from transfuse.jsonio import JsonObject, dump, values
 from transfuse.losses import Losses
 from transfuse.mentions import Builder, Fragments, Mark, Mismatch, Passage, Unit
 from transfuse.text import Document, Entity
@@ -73,8 +73,8 @@ def read(
         yield build.document(name, pieces, marks, line=record.line)
 
 
-def _mark(annotation: Record, label: str) -> Mark:
-    infons = Record(annotation.source, annotation.line, annotation.get("infons", dict), "infons of an annotation")
+def _mark(annotation: JsonObject, label: str) -> Mark:
+    infons = JsonObject(annotation.source, annotation.line, annotation.get("infons", dict), "infons of an annotation")
     spans = []
     for location in annotation.records("locations", "a location"):
         start = location.get("offset", int)

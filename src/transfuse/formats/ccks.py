@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
 from transfuse.files import Source, Writer
-from transfuse.jsonio import Record, dump, lines
+from transfuse.jsonio import JsonObject, dump, lines
 from transfuse.losses import Losses
 from transfuse.mentions import Builder, Mark, Unit
 from transfuse.text import Document
@@ -50,7 +50,7 @@ def read(source: Source, *, losses: Losses, end: End = "inclusive", unit: Unit =
         yield build.document(record.name("id", f"{source.stem}/{number}"), text, marks, line=record.line)
 
 
-def _mark(entity: Record, end: End, size: int | None) -> Mark:
+def _mark(entity: JsonObject, end: End, size: int | None) -> Mark:
     first, last = entity.get("start_pos", int), entity.get("end_pos", int) + (end == "inclusive")
     if first >= last:
         hint = "" if end == "inclusive" else ": is end_pos inclusive (end=inclusive)?"

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from transfuse.files import Source, Writer
-from transfuse.jsonio import Record, dump, lines
+from transfuse.jsonio import JsonObject, dump, lines
 from transfuse.losses import Losses
 from transfuse.mentions import Builder, Mark, Mismatch, Unit
 from transfuse.text import Document
@@ -45,9 +45,9 @@ def read(source: Source, *, losses: Losses, mismatch: Mismatch = "keep", unit: U
         yield build.document(name, record.get("text", str), marks, line=record.line)
 
 
-def _marks(record: Record) -> Iterator[Mark]:
+def _marks(record: JsonObject) -> Iterator[Mark]:
     for label, mentions in record.get("label", dict, {}).items():
-        table = Record(record.source, record.line, mentions, f"label {label!r}")
+        table = JsonObject(record.source, record.line, mentions, f"label {label!r}")
         for mention in table.value:
             for place in table.get(mention, list):
                 match place:

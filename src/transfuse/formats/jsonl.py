@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from transfuse.files import Source, Writer
-from transfuse.jsonio import Record, dump, lines
+from transfuse.jsonio import JsonObject, dump, lines
 from transfuse.losses import Losses
 from transfuse.mentions import Builder, Mark
 from transfuse.text import Document, Entity
@@ -52,13 +52,13 @@ def read(source: Source, *, losses: Losses) -> Iterator[Document]:
         yield build.document(name, record.get("text", str), marks, unknown=unknown, line=record.line)
 
 
-def _mark(entity: Record) -> Mark:
+def _mark(entity: JsonObject) -> Mark:
     span = (entity.get("start", int), entity.get("end", int))
     score = entity.get("score", float) if entity.value.get("score") is not None else None
     return Mark((span,), entity.get("label", str), score=score, line=entity.line)
 
 
-def _range(record: Record, value: Any) -> tuple[int, int]:
+def _range(record: JsonObject, value: Any) -> tuple[int, int]:
     if not isinstance(value, list) or [type(bound) for bound in value] != [int, int]:
         record.fail(f"an unknown range is [start, end], not {dump(value)[:40]}")
     return value[0], value[1]

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from transfuse.files import Source, Writer
-from transfuse.jsonio import Record, dump, values
+from transfuse.jsonio import JsonObject, dump, values
 from transfuse.losses import Losses
 from transfuse.mentions import Builder, Fragments, Mark, Unit
 from transfuse.text import Document
@@ -53,15 +53,15 @@ def read(
         yield build.document(name, record.get("text", str), marks, line=record.line)
 
 
-def _name(record: Record) -> str:
+def _name(record: JsonObject) -> str:
     source, name, part = (record.name(key, "") for key in ("sourcedb", "sourceid", "divid"))
     return (f"{source}:{name}" if source and name else name) + (f"-{part}" if part and name else "")
 
 
-def _mark(denotation: Record) -> Mark:
+def _mark(denotation: JsonObject) -> Mark:
     span = denotation.value.get("span")
     parts = span if isinstance(span, list) else [span]
-    places = [Record(denotation.source, denotation.line, part, "a span") for part in parts]
+    places = [JsonObject(denotation.source, denotation.line, part, "a span") for part in parts]
     if not places:
         denotation.fail("a denotation without a span")
     spans = tuple((place.get("begin", int), place.get("end", int)) for place in places)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import importlib
 import pkgutil
-from dataclasses import asdict
+from dataclasses import MISSING, asdict, fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,11 +17,14 @@ from transfuse.run import Run
 from transfuse.settings import from_table, merge, need_table, without_none
 from transfuse.text import ConfigError, Tagger, Task
 
-__all__ = ["BASELINES", "Method", "describe", "get", "make", "names", "presets", "to_table"]
+__all__ = ["BASELINES", "SOURCELESS", "Method", "describe", "get", "make", "names", "presets", "to_table"]
 
 
 BASELINES = ("target-only", "crfsuite")
 """In every comparison. They look at no source and get none, so that tasks with the same target share their cells."""
+
+SOURCELESS = (*BASELINES, "self-training", "fusion")
+"""What can learn without a source; of a fusion, its members say."""
 
 
 class Method(Protocol):
@@ -68,7 +71,14 @@ def make(table: Any, path: str = "method") -> tuple[str, Method]:
             there = ", ".join(known) or "none"
             raise ConfigError(f"{path}.preset: {name} has no preset {preset!r}; there are: {there}")
         settings = merge(asdict(known[preset]), settings)  # type: ignore[call-overload]
-    return name, from_table(kind, settings, path)
+    return name, from_table(kind, merge(_tables(kind), settings), path)
+
+
+def _tables(kind: type[Method]) -> dict[str, Any]:
+    """What a method has for its settings that are tables: who changes one value of a table changes no other."""
+    settings = fields(kind)  # type: ignore[arg-type]
+    made: dict[str, Any] = {f.name: f.default_factory() for f in settings if f.default_factory is not MISSING}
+    return {name: asdict(value) for name, value in made.items() if is_dataclass(type(value))}
 
 
 def to_table(name: str, method: Method) -> dict[str, Any]:

@@ -92,8 +92,10 @@ class Muct(Supervised):
         check_ranges(self, rounds="[0, inf)", raw_limit="[0, inf)", raw_batch="[1, inf)", target_passes="[1, inf)")
         check_ranges(self, mmd="[0, inf)", silent="[0, 1]", lead="[0, 1]", others="[0, 1]")
         for name, loop in (("training", self.training), ("round_training", self.round_training)):
-            if loop.patience:
-                raise ConfigError(f"{name}.patience: a view ends with its last weights and waits for no epoch")
+            if loop.select != "last":
+                raise ConfigError(
+                    f'{name}.select = "{loop.select}": a view ends with its last weights; `select` chooses the round'
+                )
         if self.heads == 2 and self.architecture.head == "mlp":
             raise ConfigError('architecture.head = "mlp" is what the second head is: the two have to differ')
         if self.vote == "mean" and self.teacher == "vote":

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from transfuse import formats
-from transfuse.ensembles.ensemble import Agreement, Vote, harmonise
+from transfuse.ensembles.ensemble import Agreed, Agreement, harmonise
 from transfuse.files import Writer, open_output, output_folder
 from transfuse.jsonio import dump
 from transfuse.silver.annotators import Annotator, Naming
@@ -96,7 +96,7 @@ def _votes(
     agreement: Agreement,
     naming: Naming,
     tally: _Tally,
-) -> Iterator[tuple[Document, tuple[Vote, ...]]]:
+) -> Iterator[tuple[Document, tuple[Agreed, ...]]]:
     while chunk := list(islice(documents, CHUNK)):
         tagged = {each.name: naming.apply(list(each.tag(chunk)), source=each.name) for each in annotators}
         tally.add_found(tagged)
@@ -104,7 +104,7 @@ def _votes(
 
 
 def _recorded(
-    votes: Iterable[tuple[Document, tuple[Vote, ...]]], provenance: Writer, tally: _Tally
+    votes: Iterable[tuple[Document, tuple[Agreed, ...]]], provenance: Writer, tally: _Tally
 ) -> Iterator[Document]:
     for document, found in votes:
         mentions = [
@@ -146,7 +146,7 @@ class _Tally:
         for name, documents in tagged.items():
             self._found[name].update(entity.label for document in documents for entity in document.entities)
 
-    def add_kept(self, votes: Sequence[Vote]) -> None:
+    def add_kept(self, votes: Sequence[Agreed]) -> None:
         """What stays of a document."""
         self._empty += not votes
         self._kept.update(vote.entity.label for vote in votes)

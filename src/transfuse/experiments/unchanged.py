@@ -1,0 +1,77 @@
+"""Whether a run's data are still what they were: a finished run of other data is not taken for one of today's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from transfuse import corpora, formats, lexicons
+from transfuse.data.task import Data
+from transfuse.encoders.known import KNOWN
+from transfuse.mirror import digest
+from transfuse.text import ConfigError
+
+__all__ = ["check_files", "check_unchanged", "own_files"]
+
+
+def own_files(data: Data, method: Mapping[str, Any]) -> dict[str, str]:
+    """The files of the user's own that a run reads beside annotated corpora, with their SHA-256.
+
+    Args:
+        data: what is learned from; raw text is of it.
+        method: its settings as TOML holds them; they name word vectors, encoders and lists of names.
+    """
+    raw = (formats.parse_spec(spec)[2] for spec in data.raw if spec not in corpora.raw_names())
+    return {name: digest(Path(name)) for name in sorted({*raw, *_named(method)}) if Path(name).exists()}
+
+
+def _named(settings: Mapping[str, Any]) -> Iterator[str]:
+    for key, value in settings.items():
+        if key == "path" and value:
+            yield value
+        if key == "gazetteers":
+            yield from (spec.removeprefix("terms:") for spec in value if spec not in lexicons.names())
+        if key in {"encoder", "transformer"} and (name := value.get("name")) and name not in KNOWN:
+            yield name
+        tables: Iterable[Any] = value if isinstance(value, list) else [value]
+        for table in tables:
+            if isinstance(table, Mapping):
+                yield from _named(table)
+
+
+def check_unchanged(before: Mapping[str, Any], now: Mapping[str, Any], place: Path) -> None:
+    """Refuse to take a run for one on data that are other ones by now.
+
+    Args:
+        before: facts of an earlier run, as `transfuse.data.task.build_task` gives them, and its `own_files`.
+        now: those of today.
+        place: of the run, for the message.
+
+    Raises:
+        ConfigError: a corpus or a file has changed.
+    """
+    pairs = zip([before["target"], *before["sources"]], [now["target"], *now["sources"]], strict=True)
+    for one, other in pairs:
+        if one["sha256"] != other["sha256"]:
+            raise _changed(one["name"], place)
+    check_files(before.get("files", {}), place)
+
+
+def check_files(before: Mapping[str, str], place: Path) -> None:
+    """Refuse to take a run for one of today where a file that it read is another one by now; one that is gone is not.
+
+    Args:
+        before: as `own_files` gave them.
+        place: of the run, for the message.
+
+    Raises:
+        ConfigError: a file has changed.
+    """
+    for name, sha256 in before.items():
+        if Path(name).exists() and digest(Path(name)) != sha256:
+            raise _changed(name, place)
+
+
+def _changed(what: str, place: Path) -> ConfigError:
+    return ConfigError(f"{place}: {what} has changed since: choose another --out, or delete this one")
