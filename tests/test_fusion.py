@@ -19,7 +19,8 @@ from transfuse import bundle, formats, methods
 from transfuse import tags as tagging
 from transfuse.cli import main
 from transfuse.cli.fusing import _annotated
-from transfuse.data.task import resolve
+from transfuse.data.folding import Fold
+from transfuse.data.task import resolve, resolve_target
 from transfuse.ensembles import fusion
 from transfuse.ensembles.ballots import Ballot, elect
 from transfuse.ensembles.calibrated import calibrate
@@ -814,6 +815,21 @@ def test_a_file_that_a_member_was_trained_on_is_divided_as_it_was_then(call: Any
     assert json.loads(out)["documents"] == len(resolve("notes.jsonl").dev) < 10
     status, out, err = call("calibrate", "b", "--dev", "notes.jsonl", "--out", "c", "--json")  # a member of a member
     assert status == 0 and json.loads(out)["dev"] == "the dev split of notes.jsonl, on which a member was trained", err
+
+
+def test_the_tagger_of_a_fold_is_judged_on_what_it_did_not_learn(call: Any) -> None:
+    corpus = department("cardiology", documents=90)
+    formats.write((d for split in corpus.splits.values() for d in split), Path("notes.jsonl"), "jsonl")
+    command = ("cross-validate", "--target", "notes.jsonl", "--method", "crfsuite", "--folds", "3", "--out", "cv")
+    assert call(*command)[0] == 0
+    folds = sorted(Path("cv/cells").iterdir(), key=lambda run: (run / "recipe.toml").read_text())
+    for number, run in enumerate(folds, 1):
+        status, out, err = call("calibrate", str(run), "--dev", "notes.jsonl", "--out", f"b{number}", "--json")
+        assert status == 0, err
+        held = resolve_target("notes.jsonl", fold=Fold(number, 3)).dev
+        assert json.loads(out)["documents"] == len(held) < 10
+    status, out, err = call("fuse", *map(str, folds), "--dev", "notes.jsonl", "--out", "c")
+    assert status == 2 and "what one member was not trained on, another was" in err and not Path("c").exists()
 
 
 def test_the_dev_split_of_a_corpus_is_taken_and_never_its_test(call: Any) -> None:

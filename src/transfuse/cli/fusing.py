@@ -208,7 +208,7 @@ def _annotated(
     named = spec in corpora.names() or is_built_in(spec)
     format_name, options, path = formats.parse_spec(spec)
     splits = {} if named else find_splits(Path(path), losses)
-    divided = None if named or splits else _as_trained(spec, labels, members)
+    divided = _as_trained(spec, labels, members, divide=not named and not splits)
     if divided or named or "train" in splits:
         corpus = divided or resolve_target(spec, labels=str(labels or ""), losses=losses)
         documents, known = list(corpus.dev), corpus.labels
@@ -228,15 +228,23 @@ def _annotated(
     return documents, known, {"dev": told, "documents": len(documents), "sha256": sha256}
 
 
-def _as_trained(spec: str, labels: Path | None, members: Sequence[Part]) -> Corpus | None:
-    """A collection with the splits that training gives it, where a member was trained on it."""
+def _as_trained(spec: str, labels: Path | None, members: Sequence[Part], *, divide: bool) -> Corpus | None:
+    """A collection with the splits that training gave it, where a member was trained on it or, at least, on a fold."""
+    from transfuse.data.folding import Fold
     from transfuse.data.task import resolve_target
 
-    targets = {sha256 for member in members for sha256 in member.targets}
-    with suppress(TransfuseError):  # it is no such collection
-        corpus = resolve_target(spec, labels=str(labels or ""))
-        return corpus if corpus.sha256 in targets else None
-    return None
+    found = {}
+    for sha256, fold in (target for member in members for target in member.targets):
+        if fold or divide:
+            with suppress(TransfuseError):  # it is no such collection
+                corpus = resolve_target(spec, labels=str(labels or ""), fold=Fold(**fold) if fold else None)
+                if corpus.sha256 == sha256:
+                    found[sha256] = corpus
+    if len(found) > 1:
+        raise ConfigError(
+            f"{spec}: what one member was not trained on, another was: name documents that are new to all"
+        )
+    return next(iter(found.values()), None)
 
 
 _COLUMNS = [("", "left"), *((head, "right") for head in ("precision", "recall", "F1"))]

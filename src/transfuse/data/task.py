@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches
 from itertools import accumulate, takewhile
 from pathlib import Path
@@ -275,6 +275,8 @@ def build_task(data: Data, *, seed: int) -> tuple[Task, dict[str, Any]]:
     if data.share and not any(document.entities for document in target.train):
         raise DataError("no document to learn from has an entity: was it read in the right format?", path=data.target)
     facts: dict[str, Any] = {"target": _facts(target), "sources": []}
+    if data.fold:
+        facts["fold"] = asdict(data.fold)
     sources: list[Corpus] = []
     apart = target if data.share else target.with_split("dev", (*target.dev, *target.train))
     for spec in data.sources:

@@ -31,10 +31,10 @@ class Part:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def targets(self) -> Iterator[str]:
-        """SHA-256 of the corpora that it, or what it is made of, was trained for."""
+    def targets(self) -> Iterator[tuple[str, Mapping[str, Any] | None]]:
+        """SHA-256 of the corpora that it, or what it is made of, was trained for, and the fold that each is, if any."""
         if target := self.facts.get("target"):
-            yield target["sha256"]
+            yield target["sha256"], self.facts.get("fold")
         for inner in (*getattr(self.tagger, "members", ()), getattr(self.tagger, "member", None)):
             if isinstance(inner, Part):
                 yield from inner.targets
