@@ -543,6 +543,18 @@ def test_a_sweep_over_lists_is_drawn_as_one_over_numbers():
         assert all(f">{value}<" in figure.drawing.svg for value in values)
 
 
+def test_the_row_that_a_sweep_varies_has_its_place_in_it():
+    plain = entries("m", BASE, seeds=1)
+    recipe = plain[0].record.recipe
+    recipe = {**recipe, "method": {**recipe["method"], "training": {"rate": 0.5}}}
+    plain = [replace(e, record=replace(e.record, recipe=recipe)) for e in plain]
+    swept = [replace(e, swept=("m.training.rate", v)) for v in (0.25, 1.0) for e in entries(f"m x={v}", BASE, seeds=1)]
+    (figure,) = of_sweeps(summarise([*entries("target-only", BASE, seeds=1), *plain, *swept], resamples=20))
+    places = [figure.drawing.svg.index(f">{value}<") for value in (0.25, 0.5, 1.0)]
+    assert places == sorted(places)
+    assert figure.drawing.svg.count("<circle") >= 3 or figure.drawing.svg.count("<use") >= 3
+
+
 def test_two_runs_of_one_seed_are_refused():
     with pytest.raises(DataError, match="the same seed"):
         summarise([*entries("m", BASE, seeds=1), *entries("m", BASE, seeds=1)])

@@ -17,7 +17,7 @@ import torch
 
 pytest.importorskip("transformers", reason="the extra 'transformers' is not installed")
 
-from tiny import brief, layers, loaded, moved, states, task
+from tiny import brief, layers, loaded, make, moved, states, task
 from transfuse import bundle, cli
 from transfuse.encoders.known import _shape
 from transfuse.ensembles.votes import VoteTagger
@@ -257,6 +257,12 @@ def test_precision_is_a_transformers(bert: str, cache: Path, tmp_path: Path) -> 
     bundle.save(tagger, tmp_path / "bundle")
     again = bundle.load(tmp_path / "bundle")
     assert list(again.tag(task().target.dev)) == list(tagger.tag(task().target.dev))
+
+
+@needs_peft
+def test_an_encoder_without_linear_maps_takes_no_adapters(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="gpt2 has no linear map in its layers"):
+        loaded(make(tmp_path, "gpt2"), lora=Lora(rank=2))
 
 
 @needs_peft

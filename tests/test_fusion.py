@@ -491,6 +491,8 @@ def test_where_no_fusion_helps_the_best_member_stays(taggers: dict[str, Any], tm
     members = [good, replace(good, name="its twin")]  # of whom nothing can be learned that one does not say
     outcome = fuse(members, corpus.dev, annotated=corpus.labels, rule="vote")
     assert outcome.scores["vote"] == outcome.scores["good"] and not outcome.helps
+    twins = fuse(members, corpus.dev, annotated=corpus.labels)  # a threshold is nothing that a second member brings
+    assert twins.tuned["good"] == twins.tuned["its twin"] and not twins.helps
     silent = Part("silent", Gazetteer([("nobody writes this", "Problem")]))
     dev = [
         d.with_entities(e for e in tagged.entities)
@@ -766,6 +768,7 @@ def test_fuse_on_the_command_line(call: Any, taggers: dict[str, Any]) -> None:
     assert [line.split(" |")[0][2:] for line in card.splitlines() if line.startswith("| ")][2:-1] == [
         *rows,
         *(f"{row} + lists" for row in rows),
+        *(f"{row}, own threshold" for row in rows[:2]),
     ]
     assert "The fusion helps: " in card and "The fusion helps: " in out and known["helps"] is True
     assert known["scores"][known["chosen"]]["f1"] == max(row["f1"] for row in known["scores"].values())
@@ -785,6 +788,7 @@ def test_fuse_on_the_command_line(call: Any, taggers: dict[str, Any]) -> None:
         (["good", "far", "--dev", "dev.jsonl", "--rule", "best"], "error: unknown rule 'best'"),
         (["good", "far", "--dev", "dev.jsonl", "--add", "far"], "error: far is no list of names"),
         (["good", "--dev", "dev.jsonl", "--add", "terms:drugs.txt"], "error: terms:drugs.txt has names of Drug"),
+        (["good", "good", "--dev", "dev.jsonl"], "error: good is named twice"),
         (["good", "--dev", "dev.jsonl"], "error: a fusion takes two members or more"),
         (["good", "far", "--dev", "dev.jsonl", "--out", "good"], "error: good is an input"),
         (["good", "far", "--dev", "dev.jsonl", "--out", "dev.jsonl"], "error: dev.jsonl is there and is no bundle"),

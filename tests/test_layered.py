@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from transfuse import bundle, formats, methods
+from transfuse.encoders.known import depth
 from transfuse.ensembles.votes import VoteTagger
 from transfuse.experiments.recipe import make_recipe, run_recipe
 from transfuse.methods.joint import Joint
@@ -118,6 +119,30 @@ def stack(number: int) -> Any:
     """What has a table and so many layers, named as in a transformer."""
     model = nn.ModuleDict({"table": nn.Linear(1, 1), "layer": nn.ModuleList(nn.Linear(1, 1) for _ in range(number))})
     return SimpleNamespace(encoder=nn.ModuleDict({"model": model}))
+
+
+@pytest.mark.parametrize(
+    ("family", "order"),
+    [
+        ("albert", ("embedding", "layer.1")),  # all its layers are one
+        ("distilbert", ("embedding", "layer.1", "layer.2")),
+        ("gpt2", ("embedding", "layer.1", "layer.2")),
+    ],
+)
+def test_layers_with_other_names_are_told_apart(family: str, order: tuple[str, ...], tmp_path: Path) -> None:
+    pytest.importorskip("transformers", reason="the extra 'transformers' is not installed")
+    from tiny import make
+
+    name = make(tmp_path, family)
+    assert slices(TransformerEncoder(name=name).load()[0]) == order
+    assert depth(name) == 2
+
+
+def test_what_cannot_be_sliced_is_refused() -> None:
+    with pytest.raises(ConfigError, match="cannot be told apart by their names"):
+        sliced(stack(0), 0.5)
+    with pytest.raises(ConfigError, match="nothing to carry over"):
+        MtlLs(Architecture(TransformerEncoder(frozen="all")))
 
 
 def test_layers_are_named_from_below(bert: Architecture, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tomllib
 from functools import cache
-from importlib import util
+from importlib import import_module, util
 from pathlib import Path
 
 import pytest
@@ -97,6 +97,17 @@ def test_every_module_says_what_it_is(path):
     docstring = ast.get_docstring(tree(path)) or ""
     assert len(docstring.partition("\n")[0]) > 20
     assert docstring.partition("\n\n")[0].rstrip()[-1] in ".:)"
+
+
+@pytest.mark.parametrize(
+    "path", [*sorted((ROOT / "benchmarks").glob("*.py")), ROOT / "scripts" / "tables.py"], ids=name_of
+)
+def test_what_benchmarks_and_scripts_take_from_the_package_is_there(path):
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "transfuse":
+            module = import_module(node.module)
+            for alias in node.names:
+                assert hasattr(module, alias.name) or util.find_spec(f"{node.module}.{alias.name}"), alias.name
 
 
 def test_no_module_is_called_utils():

@@ -317,7 +317,17 @@ class TestCommandLine:
         }
         assert Path("s2/blacklist.tsv").read_text("utf-8") == "cough\tDisease\t1\n"
         assert [d.id for d in formats.read("s2/train.jsonl")] == ["1", "3"]
+        told = [json.loads(line) for line in Path("s2/provenance.jsonl").read_text("utf-8").splitlines()]
+        for line, document in zip(told, formats.read("s2/train.jsonl"), strict=True):
+            assert line["id"] == document.id
+            spans = [(m["start"], m["end"], m["label"]) for m in line["mentions"]]
+            assert spans == [(e.start, e.end, e.label) for e in document.entities]
+            assert all(mention["taggers"] for mention in line["mentions"])
         assert "blacklist: 1 name: cough (1)" in run("silver", "clean", "s", "--target", "gold", "--out", "s3")[1]
+
+        Path("s/provenance.jsonl").write_text('{"id": "0", "mentions": []}\n', "utf-8")
+        status, _, said = run("silver", "clean", "s", "--target", "gold", "--out", "s4")
+        assert status == 2 and "says nothing of document" in said and not Path("s4").exists()
 
     def test_corpora_for_annotators_are_kept_apart_from_the_target(self, here, run):
         Path("gold").mkdir()

@@ -84,9 +84,20 @@ FAMILIES: dict[str, tuple[Callable[[], Tokenizer], dict[str, Any]]] = {
 }
 
 
+OTHERS: dict[str, tuple[Callable[[], Tokenizer], dict[str, Any]]] = {
+    "albert": (word_pieces, SIZE | {"max_position_embeddings": LONGEST, "embedding_size": 8}),
+    "distilbert": (
+        word_pieces,
+        {"dim": 16, "n_layers": 2, "n_heads": 2, "hidden_dim": 24, "max_position_embeddings": LONGEST},
+    ),
+    "gpt2": (byte_pairs, {"n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": LONGEST}),
+}
+"""Whose layers bear other names."""
+
+
 def make(folder: Path, family: str) -> str:
     """A folder with a random model of a family, as the library saves one."""
-    tokenizer, config = FAMILIES[family]
+    tokenizer, config = (FAMILIES | OTHERS)[family]
     backend = tokenizer()
     torch.manual_seed(0)
     size = backend.get_vocab_size() + 3

@@ -96,6 +96,7 @@ def fuse(
     from transfuse.ensembles.fusion import fuse as unite
     from transfuse.ensembles.parts import read_part
 
+    _refuse_doubled(bundles)
     with watching("loading the members") as watch:
         members = [read_part(place) for place in bundles]
         lists = Lists(_names(only_in), _names(add))
@@ -171,6 +172,15 @@ def _guard(out: Path, inputs: Sequence[Path]) -> None:
         if target == source or source in target.parents or target in source.parents:
             raise ConfigError(f"{out} is an input, or lies in one or around one: name another output")
     check_output(out)
+
+
+def _refuse_doubled(bundles: Sequence[Path]) -> None:
+    from transfuse.bundle import locate
+
+    places = [locate(place).resolve() for place in bundles]
+    for place, there in zip(bundles, places, strict=True):
+        if places.count(there) > 1:
+            raise ConfigError(f"{place} is named twice: what one tagger says counts once")
 
 
 def _names(spec: str) -> Part | None:
@@ -256,6 +266,7 @@ def _row(name: str, counts: Counts) -> tuple[str, ...]:
 
 def _rows(done: Outcome) -> list[tuple[str, ...]]:
     rows = [_row(name, counts) for name, counts in done.scores.items()]
+    rows += [_row(f"{name}, own threshold", counts) for name, counts in done.tuned.items()]
     return [*rows, _row("auto", done.fair)] if done.fair else rows
 
 
@@ -275,6 +286,7 @@ def _measured(done: Outcome) -> dict[str, Any]:
         "helps": done.helps,
         "scores": {name: counts.to_dict() for name, counts in done.scores.items()},
         "fair": done.fair and done.fair.to_dict(),
+        "own_threshold": {name: counts.to_dict() for name, counts in done.tuned.items()},
         "notes": done.notes,
     }
 

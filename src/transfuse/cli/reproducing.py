@@ -78,7 +78,7 @@ def reproduce(
         now = read_reproduction(each.name, results)
         figures.append(now.write_figures())
         if report and now.records:
-            _report(now, report / each.name)
+            _report(now, report / each.name, output / each.name)
         elif report:
             note(f"{each.name}: no run is done, so there is no report")
     if as_json:
@@ -132,11 +132,11 @@ def _run(each: Reproduction, cells: list[Cell], output: Path, *, jobs: int, devi
         )
 
 
-def _report(each: Reproduction, folder: Path) -> None:
+def _report(each: Reproduction, folder: Path, runs: Path) -> None:
     from transfuse.reporting.report import write_report
 
     title = f"{each.name}: {each.comparison.title}"
-    write_report(folder, each.summary(), title=title)
+    write_report(folder, each.summary(runs), title=title)
     note(f"wrote {folder / 'report.html'}")
 
 
@@ -170,6 +170,8 @@ def _table(title: str, grid: tuple[list[str], list[list[str]]], without: Set[str
     most = {"error reduction", "own CPU s", "difference", *without} | (
         {"source passes"} if "sources" in heads else set()
     )
+    if "published reduction" in heads:
+        most -= {"error reduction"}
     kept = [i for i, head in enumerate(heads) if head not in most]  # 100 characters do not hold all
     heads, *rows = ([row[i] for i in kept] for row in (heads, *rows))
     columns = [(head, "left" if head in {"method", "sources", "verdict"} else "right") for head in heads]

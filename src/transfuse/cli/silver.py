@@ -191,7 +191,8 @@ def clean(
 ) -> None:
     """Take out documents that stand in any split of the target, and names that its annotators pass over.
 
-    The names come from the target's training split alone: blacklist.tsv holds them, clean.json the counts.
+    The names come from the target's training split alone: blacklist.tsv holds them, clean.json the counts. Who found
+    what is left stays in provenance.jsonl.
     """
     from transfuse.silver import blacklist
 
@@ -202,7 +203,8 @@ def clean(
         cleaned = blacklist.clean(documents, gold, share=share, seed=seed, times=times, drop_empty=drop_empty)
     facts = {"silver": silver, **origin, "target": target, "target_sha256": gold.sha256}
     facts |= {"share": share, "seed": seed, "times": times, "drop_empty": drop_empty}
-    record = blacklist.save(cleaned, out, facts)
+    provenance = Path(silver) / "provenance.jsonl"
+    record = blacklist.save(cleaned, out, facts, provenance=provenance if provenance.is_file() else None)
     if as_json:
         print_json(record)
     else:

@@ -10,6 +10,7 @@ import importlib
 import importlib.util
 import json
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,13 @@ from transfuse.encoders.packaged import Packaged
 from transfuse.encoders.quantised import Quantised
 from transfuse.text import ConfigError
 
-__all__ = ["KNOWN", "TOKENIZER", "AtHand", "Known", "at_hand", "depth", "find", "need_library"]
+__all__ = ["IN_LAYER", "KNOWN", "TOKENIZER", "AtHand", "Known", "at_hand", "depth", "find", "need_library"]
 
 TOKENIZER = ("tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab*", "merges.txt", "*.model")
 """Files that a tokenizer is made of."""
+
+IN_LAYER = re.compile(r"(?:^|[._])(?:layers?|blocks?|h)\.(\d+)\.")
+"""Where the names of foreign models' parameters tell the layer that these are in."""
 
 _FILES = ("config.json", "model*.safetensors", "model.safetensors.index.json", *TOKENIZER)
 """What is downloaded of a repository."""
@@ -166,7 +170,7 @@ def _shape(folder: Path) -> tuple[int, int]:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         layers, width = (
             next((int(config[key]) for key in keys if key in config), 0)
-            for keys in (("num_hidden_layers", "n_layer"), ("hidden_size", "d_model"))
+            for keys in (("num_hidden_layers", "n_layers", "n_layer"), ("hidden_size", "d_model", "dim", "n_embd"))
         )
     except (OSError, TypeError, ValueError):
         return 0, 0

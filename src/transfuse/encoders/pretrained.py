@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transfuse.encoders.known import TOKENIZER, find, need_library
+from transfuse.encoders.known import IN_LAYER, TOKENIZER, find, need_library
 from transfuse.text import BundleError, ConfigError
 
 if TYPE_CHECKING:
@@ -36,8 +35,6 @@ __all__ = [
 
 _POSITIONS = 512
 """Pieces of a window for a model that knows no end of positions."""
-
-_IN_LAYER = re.compile(r"(^|\.)layers?\.\d+\.")
 
 _OURS = "transfuse"
 """Under which name ``config.json`` of a bundle holds what the tokenizer's own file does not."""
@@ -217,12 +214,15 @@ def adapt(model: nn.Module, *, rank: int, alpha: int, dropout: float) -> None:
         dropout: share of its inputs that is dropped in training.
 
     Raises:
-        ConfigError: the library is not installed.
+        ConfigError: the library is not installed, or there is no such map.
     """
     from torch import nn
 
     peft = need_library("peft", "encoder.lora", "lora")
-    linear = [name for name, part in model.named_modules() if isinstance(part, nn.Linear) and _IN_LAYER.search(name)]
+    linear = [name for name, part in model.named_modules() if isinstance(part, nn.Linear) and IN_LAYER.search(name)]
+    if not linear:
+        kind: Any = model.config
+        raise ConfigError(f"encoder.lora: {kind.model_type} has no linear map in its layers to stand beside")
     settings = peft.LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=linear)
     peft.inject_adapter_in_model(settings, model)
 

@@ -22,6 +22,7 @@ from transfuse.ensembles.calibration import (
     Map,
     Temperature,
     bins,
+    check_method,
     expected_error,
     fit_map,
     load_map,
@@ -166,6 +167,7 @@ def calibrate(
         ConfigError: the tagger gives no probabilities, too few documents, no label that both share, nothing to learn
             from, or a demand that no threshold meets.
     """
+    check_method(method)
     asked, demand = voice(member.tagger), demand or Demand()
     if not asked.sure:
         raise ConfigError(f"{member.name} gives no probabilities: there is nothing to calibrate")
@@ -183,6 +185,9 @@ def calibrate(
     learned, thresholds = work.fit()
     plain = work.evidence.counts(work.evidence.answer(work.evidence.found[0], work.evidence.chances[0]), every)
     after, held_out = work.cross_fit(_halves(dev))
+    tuned = work.counts(learned, thresholds, every)
+    if demand.kind == "f1" and (held_out or tuned).f1 < plain.f1:
+        notes += ("These thresholds lower F1 on dev: for F1 alone the tagger is better left as it is.",)
     scores, right = work.evidence.chances[0], work.evidence.right
     parts = [bins(values[work.counted], right[work.counted]) for values in (scores, after)]
     seen = work.evidence.found[0] & work.evidence.known
@@ -193,7 +198,7 @@ def calibrate(
         parts[1],
         (int(seen.sum()), errors[0], errors[1]),
         plain,
-        work.counts(learned, thresholds, every),
+        tuned,
         held_out,
         notes,
     )

@@ -23,6 +23,7 @@ __all__ = [
     "Map",
     "Temperature",
     "bins",
+    "check_method",
     "expected_error",
     "fit_map",
     "load_map",
@@ -109,6 +110,12 @@ def _log_odds(confidences: Numbers) -> Numbers:
     return np.asarray(np.log(clipped / (1 - clipped)))
 
 
+def check_method(method: str) -> None:
+    """Raises ConfigError where there is no such method."""
+    if method not in METHODS:
+        raise ConfigError(f"unknown calibration {method!r}: choose one of {', '.join(METHODS)}")
+
+
 def fit_map(method: str, confidences: Numbers, right: NDArray[np.bool_]) -> Map:
     """Learn a map.
 
@@ -120,8 +127,7 @@ def fit_map(method: str, confidences: Numbers, right: NDArray[np.bool_]) -> Map:
     Raises:
         ConfigError: there is no such method, or nothing to learn: all spans are right, all wrong, or equally sure.
     """
-    if method not in METHODS:
-        raise ConfigError(f"unknown calibration {method!r}: choose one of {', '.join(METHODS)}")
+    check_method(method)
     if not len(right) or right.all() or not right.any():
         raise ConfigError(f"nothing to calibrate by: of {len(right)} spans {int(right.sum())} are right")
     if np.ptp(confidences) == 0:

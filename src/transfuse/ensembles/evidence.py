@@ -102,6 +102,11 @@ class Evidence:
         pairs = zip(self.spans, self.rows, strict=True)
         return np.array([bool(countable([span], unknown[row])) for span, row in pairs], dtype=bool)
 
+    def of(self, member: int) -> Evidence:
+        """What one member thinks of the same spans."""
+        one = (self.chances[[member]], self.found[[member]], self.able[[member]])
+        return Evidence(self.documents, self.labels, self.spans, self.rows, *one, tagset=None, sentences=())
+
     def numbers(self, asked: Sequence[Entity]) -> list[int]:
         """The number of a span of each document."""
         places = {(row, span): number for number, (row, span) in enumerate(zip(self.rows, self.spans, strict=True))}

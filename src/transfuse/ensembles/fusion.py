@@ -174,6 +174,8 @@ class Outcome:
         scores: strict counts on dev, of members by name, of rules cross-fitted; in the order of trying.
         best: name of the best member.
         fair: of ``auto``, the choice made anew in every fold; None for a rule that was asked for.
+        tuned: strict counts on dev of each of several members with a threshold or a judge of its own, cross-fitted: so
+            much comes without another member.
         notes: what could not be tried, and which labels were left out, in sentences.
     """
 
@@ -182,12 +184,14 @@ class Outcome:
     scores: Mapping[str, Counts]
     best: str
     fair: Counts | None
+    tuned: Mapping[str, Counts]
     notes: tuple[str, ...]
 
     @property
     def helps(self) -> bool:
-        """Whether the fusion beats its best member on dev."""
-        return self.scores[self.chosen].f1 > self.scores[self.best].f1
+        """Whether the fusion beats its best member on dev, and each member with a threshold or a judge of its own."""
+        others = (self.scores[self.best], *self.tuned.values())
+        return self.scores[self.chosen].f1 > max(counts.f1 for counts in others)
 
     def verdict(self) -> str:
         """Whether the fusion helps, in one sentence."""
@@ -195,6 +199,8 @@ class Outcome:
         if self.chosen == self.best:
             return f"No fusion beats the best member, {self.best} ({theirs:.2f} F1 on dev): its answer is kept."
         what = f"{self.chosen} has {ours:.2f} F1 on dev, cross-fitted, the best member, {self.best}, {theirs:.2f}"
+        if self.tuned:
+            what += f"; with a threshold of its own one member has {max(100 * c.f1 for c in self.tuned.values()):.2f}"
         return f"The fusion helps: {what}." if self.helps else f"The fusion does not help: {what}."
 
 
@@ -368,7 +374,15 @@ def _conclude(trial: _Trial, members: Sequence[Part], rule: str, notes: Sequence
         kept, learned = [members[learned.member]], Single(0)
     tagger = FusedTagger(kept, learned, labels, lists=trial.lists if chosen[1] else None)
     table = {told(option): counts for option, counts in scores.items()}
-    return Outcome(tagger, told(chosen), table, told(max(plain, key=lambda o: scores[o].f1)), fair, tuple(notes))
+    best = told(max(plain, key=lambda option: scores[option].f1))
+    tuned = {name: _tuned(trial, i, inside) for i, name in enumerate(names)} if len(members) > 1 else {}
+    return Outcome(tagger, told(chosen), table, best, fair, tuned, tuple(notes))
+
+
+def _tuned(trial: _Trial, member: int, inside: Mask) -> Counts:
+    """What a member reaches without another one, by whichever rule that learns a threshold serves it better."""
+    alone = replace(trial, evidence=trial.evidence.of(member), lists=Lists())
+    return max((alone.score((rule, False), inside) for rule in ("spans", "stack")), key=lambda counts: counts.f1)
 
 
 def _names(members: Sequence[Part]) -> list[str]:

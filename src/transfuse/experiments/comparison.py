@@ -77,12 +77,14 @@ class Printed:
     Attributes:
         place: paper, table, and row or column.
         f1: by variant, in percent: of the task, or of the mean over tasks where there are several.
+        error_reduction: by variant, in percent: mean over tasks of the share of errors that went.
         share: at which share of the target; None where only one is compared.
         note: wherever the paper is silent, what we chose.
     """
 
     place: str
     f1: dict[str, float] = field(default_factory=dict)
+    error_reduction: dict[str, float] = field(default_factory=dict)
     share: float | None = None
     note: str = ""
 
@@ -166,7 +168,8 @@ class Comparison:
 
     def _check_published(self) -> None:
         names = [*(variant.name for variant in self.variants), *self.choices]
-        tables = [task.published for task in self.tasks] + ([self.published.f1] if self.published else [])
+        printed = [self.published.f1, self.published.error_reduction] if self.published else []
+        tables = [*(task.published for task in self.tasks), *printed]
         for name in (name for table in tables for name in table):
             if name not in names:
                 raise ConfigError(f"published: {name} is not compared{hint(name, names)}")

@@ -66,6 +66,7 @@ def means_grid(means: Sequence[Mapping[str, Any]]) -> Grid:
             "strict F1": lambda mean: _number(mean["f1"]),
             "gain": lambda mean: _number(mean["gain"], "+.2f"),
             "error reduction": lambda mean: _number(mean["error_reduction"], "+.1f"),
+            "published reduction": lambda mean: _number(mean.get("published_reduction"), "+.2f"),
             "helps": lambda mean: _times(mean, "helps"),
             "hurts": lambda mean: _times(mean, "hurts"),
             "CPU s": lambda mean: _number(mean["cpu_seconds"], ".1f"),

@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from transfuse.ensembles.fusion import FusedTagger
+from transfuse.ensembles.rules import Single
 from transfuse.ensembles.votes import VoteTagger, mean_marginals
 from transfuse.maps.mapped import MappedTagger
 from transfuse.scoring.score import countable
@@ -47,7 +49,7 @@ def class_auc(tagger: Tagger, documents: Iterable[Document]) -> dict[str, float 
 
     Returns:
         By class; None for one that no word, or every word, is of. Nothing for a tagger that gives tags no probability,
-        as one that votes by credit, or whose tags don't tell where a mention begins.
+        as one that votes by credit or unites others by their spans, or whose tags don't tell where a mention begins.
     """
     source = _source(tagger)
     if source is None:
@@ -134,6 +136,8 @@ def _truth(document: Document, offsets: Sequence[tuple[int, int]]) -> tuple[NDAr
 def _source(tagger: Tagger) -> tuple[TagSet, _Read] | None:
     """How a tagger is asked, and the tags in which its answer is written; None where it gives no probabilities."""
     labels = tuple(tagger.labels)
+    if isinstance(tagger, FusedTagger) and isinstance(tagger.rule, Single):
+        return _source(tagger.members[tagger.rule.member].tagger)
     if isinstance(tagger, LinearTagger | MappedTagger):
         return TagSet(labels, SCHEME), partial(_linear, tagger)
     if isinstance(tagger, NeuralTagger):

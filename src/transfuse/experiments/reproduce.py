@@ -17,7 +17,7 @@ from typing import Any
 
 from transfuse.experiments.cells import cell_entries, find_records, pending_cells
 from transfuse.experiments.choices import with_choices
-from transfuse.experiments.comparison import Cell, Comparison, load_comparison
+from transfuse.experiments.comparison import Cell, Comparison, Printed, load_comparison
 from transfuse.experiments.printed import read_figures
 from transfuse.experiments.recipe import SHIPPED, read_table
 from transfuse.files import write_beside
@@ -95,10 +95,14 @@ class Reproduction:
                 path.write_text(json.dumps(found, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
         return found
 
-    def summary(self) -> Summary:
-        """Of what is done, as a report shows it. Raises as `figures`."""
+    def summary(self, runs: Path | None = None) -> Summary:
+        """Of what is done, as a report shows it; raises as `figures`.
+
+        Args:
+            runs: folder that the cells ran in, which may still hold what they predicted.
+        """
         comparison = self.comparison
-        entries = with_choices(cell_entries(comparison.cells(), self.records), comparison.choices)
+        entries = with_choices(cell_entries(comparison.cells(), self.records, runs), comparison.choices)
         missing = self.total - len(self.records)
         return summarise(entries, baseline=comparison.baseline, published=comparison.published_f1, missing=missing)
 
@@ -116,7 +120,7 @@ class Reproduction:
             "note": printed.note if printed else "",
             "selection": list(rules),
             "tests": summary.tests,
-            "means": [_mean(average) for average in summary.averages],
+            "means": [_mean(average, printed) for average in summary.averages],
             "tables": [_table(table) for table in summary.tables],
         }
 
@@ -153,7 +157,8 @@ def _row(row: Row) -> dict[str, Any]:
     }
 
 
-def _mean(average: Average) -> dict[str, Any]:
+def _mean(average: Average, printed: Printed | None) -> dict[str, Any]:
+    reductions = printed.error_reduction if printed and printed.share in (None, average.share) else {}
     return {
         "method": average.name,
         "share": average.share,
@@ -166,6 +171,7 @@ def _mean(average: Average) -> dict[str, Any]:
         "cpu_seconds": round(average.cpu_seconds, 1),
         "own_seconds": None if average.own_seconds is None else round(average.own_seconds, 1),
         **_beside(average.mean, average.published),
+        "published_reduction": reductions.get(average.name),
     }
 
 

@@ -51,6 +51,8 @@ class MtlLs(Layered):
         check_ranges(self, rates="[0, 1]")
         if not self.rates:
             raise ConfigError("rates: there is none")
+        if getattr(self.architecture.encoder, "frozen", 0) == "all":
+            raise ConfigError('encoder.frozen = "all" leaves every slice as it was: there is nothing to carry over')
         if self.restarts < 0 or self.restarts == 1:
             raise ConfigError("restarts is 0, or at least 2: they are averaged")
         if self.average == "scores" and not self.restarts and self.training.last is None:

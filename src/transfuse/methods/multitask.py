@@ -12,7 +12,7 @@ from transfuse.ranges import check_ranges
 from transfuse.run import Run, Stage
 from transfuse.taggers.encoding import Supervised
 from transfuse.text import Tagger, Task
-from transfuse.transfer.sources import need_sources, record_exposure
+from transfuse.transfer.sources import need_sources, record_exposure, record_score
 from transfuse.transfer.supervised import Domain, Step, head_loss, run_fit, target_batches
 from transfuse.transfer.together import begin_afresh
 
@@ -55,9 +55,7 @@ class Multitask(Supervised):
                 seen[step.number] += step.sentences
         for number, domain in enumerate(domains[1:], 1):
             record_exposure(stage, domain, seen[number])
-            if domain.corpus.dev:
-                after = domain.score(encoding)
-                stage.record("source-score", corpus=domain.corpus.name, split="dev", before=None, after=after)
+            record_score(stage, domain, encoding)
         return begun.target.tagger(encoding)
 
     def mixed(self, domains: tuple[Domain, ...], *, stage: Stage, epoch: int) -> list[Step]:

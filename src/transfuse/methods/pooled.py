@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from transfuse.run import Run
 from transfuse.taggers.encoding import Supervised
 from transfuse.text import Tagger, Task
-from transfuse.transfer.sources import need_sources
+from transfuse.transfer.sources import need_sources, record_score
 from transfuse.transfer.supervised import train_domain
 from transfuse.transfer.together import begin_afresh, pool, record_pool, share_head
 
@@ -29,4 +29,6 @@ class Pooled(Supervised):
         begun = share_head(begin_afresh(task, self, run=run, unlabelled=True), run=run)
         summary = train_domain(begun.encoding, pool(begun), self.training, stage=stage)
         record_pool(begun, summary["sentences"], stage=stage)
+        for domain in begun.sources:
+            record_score(stage, domain, begun.encoding)
         return begun.target.tagger(begun.encoding)

@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from transfuse.reporting import plots
 from transfuse.reporting.drawing import Drawing
@@ -117,22 +118,40 @@ def _gains(summary: Summary, task: str, tables: Sequence[Table]) -> Illustration
 
 
 def of_sweeps(summary: Summary) -> list[Illustration]:
-    """For each swept setting and share F1 against its value, a line for each task."""
-    found: dict[tuple[str, float], dict[str, list[Row]]] = {}
+    """For each swept setting and share F1 against its value, a line for each task; the unswept row has a value, too."""
+    found: dict[tuple[str, float], dict[str, list[tuple[Any, Row]]]] = {}
     for table in summary.tables:
         for row in table.rows:
             if row.swept:
-                found.setdefault((row.swept[0], table.share), {}).setdefault(table.task, []).append(row)
+                path, value = row.swept
+                found.setdefault((path, table.share), {}).setdefault(table.task, []).append((value, row))
+    for (path, share), tasks in found.items():
+        for table in summary.tables:
+            if table.share == share and table.task in tasks:
+                tasks[table.task] += _unchanged(table, path)
     return [_sweep(summary, path, share, tasks) for (path, share), tasks in found.items()]
 
 
-def _sweep(summary: Summary, path: str, share: float, tasks: dict[str, list[Row]]) -> Illustration:
-    every = [row.swept[1] for rows in tasks.values() for row in rows if row.swept]
+def _unchanged(table: Table, path: str) -> list[tuple[Any, Row]]:
+    """The row whose settings a sweep varies, at the value that it has of itself; none where it has none."""
+    name, *keys = path.split(".")
+    if (row := table.row(name)) is None:
+        return []
+    value: Any = row.entries[0].record.recipe["method"]
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return [] if value is None else [(value, row)]
+
+
+def _sweep(summary: Summary, path: str, share: float, tasks: dict[str, list[tuple[Any, Row]]]) -> Illustration:
+    every = [value for points in tasks.values() for value, _ in points]
     values = [value for i, value in enumerate(every) if value not in every[:i]]  # a value may be a list
+    if all(isinstance(value, int | float) for value in values):
+        values.sort()
     colours = _colours(tasks, "")
     series = [
-        Series(task, colours[task], tuple(_mean(values.index(row.swept[1]), row) for row in rows if row.swept))
-        for task, rows in tasks.items()
+        Series(task, colours[task], tuple(_mean(i, row) for i, x in enumerate(values) for y, row in points if x == y))
+        for task, points in tasks.items()
     ]
     base = [t.row(summary.baseline) for t in summary.tables if t.share == share and t.task in tasks]
     level = (summary.baseline, 100 * base[0].mean()) if len(base) == 1 and base[0] else None

@@ -253,9 +253,9 @@ Error reduction: the gain as a share of what the baseline lacks, in per cent.
 p: approximate randomisation over test documents, two-sided, {tests}.
 Verdict: helps or hurts if p is at most {ALPHA}, else undecided; so with one seed or below {FEWEST_DOCUMENTS} documents.
 Distinct mentions as sets: those in training (sources, too), in gold, predicted. Too many: more predicted than in gold.
-AUC-ROC: of a tag class against the others, in per cent; none of taggers that give tags no probability, as by credit.
+AUC-ROC: of a tag class against the others, in per cent; none where spans are voted on or united, or credit counts.
 Source epochs: passes over the sources' training sentences, all stages together.
-Source F1: of the source's own head on its dev split, before the target was learned and after.
+Source F1: of the source's own head on its dev split, if it has one, before the target was learned and after.
 CPU s: processor time of training, with the sources', also where these were kept from before; without word vectors.
 Weights, methods and what is shown are chosen on dev; the test split chose nothing.
 """

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from transfuse import formats
+from transfuse import formats, jsonio
 from transfuse.data.checks import without_overlap
-from transfuse.files import output_folder
+from transfuse.files import Source, open_output, output_folder
 from transfuse.gazetteer import Gazetteer, Matching, Term
 from transfuse.losses import Losses
 from transfuse.text import Corpus, Document, Entity, LabelError
@@ -136,22 +136,44 @@ def apart(source: Corpus, target: Corpus) -> tuple[Corpus, dict[str, int]]:
     return without_overlap(source, Corpus(target.name, {"test": every}, target.labels, target.language))
 
 
-def save(cleaned: Cleaned, folder: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
+def save(cleaned: Cleaned, folder: Path, facts: Mapping[str, Any], *, provenance: Path | None = None) -> dict[str, Any]:
     """Write ``train.jsonl``, ``blacklist.tsv`` and ``clean.json`` into a new folder, which appears as a whole.
+
+    Args:
+        cleaned: what is left.
+        folder: to write into.
+        facts: for the record.
+        provenance: of the silver corpus, who voted for what; what of it is about mentions that are left is kept.
 
     Returns:
         The record, as ``clean.json`` holds it.
 
     Raises:
-        DataError: the folder is not empty, or cannot be written.
+        DataError: the folder is not empty, or cannot be written; or the provenance is of another corpus.
     """
     record = {**facts, "counts": cleaned.counts, "blacklist": len(cleaned.blacklist)}
     with output_folder(folder) as place:
         formats.write(cleaned.documents, place / "train.jsonl", "jsonl")
+        if provenance:
+            with Source(provenance) as told, open_output(place / "provenance.jsonl") as file:
+                for line in _still(cleaned.documents, told):
+                    file.write(line)
         lines = "".join(f"{name}\t{label}\t{number}\n" for (name, label), number in cleaned.blacklist.items())
         (place / "blacklist.tsv").write_text(lines, encoding="utf-8")
         (place / "clean.json").write_text(json.dumps(record, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     return record
+
+
+def _still(documents: Iterable[Document], provenance: Source) -> Iterator[str]:
+    """The lines of a silver corpus' provenance for the documents that are left, with the mentions that are left."""
+    told = jsonio.lines(provenance)
+    for document in documents:
+        left = {(e.start, e.end, e.label) for e in document.entities}
+        line = next((line for line in told if line.get("id", str) == document.id), None)
+        if line is None:
+            raise provenance.error(f"says nothing of document {document.id}: it is of another corpus")
+        mentions = [m for m in line.get("mentions", list) if (m["start"], m["end"], m["label"]) in left]
+        yield jsonio.dump({"id": document.id, "mentions": mentions}) + "\n"
 
 
 def _name(document: Document, entity: Entity) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from torch import nn
+
+from transfuse.encoders.known import IN_LAYER
 
 __all__ = ["LAYERS", "PIECE_LAYERS", "layer_of", "slices", "within"]
 
@@ -24,8 +25,6 @@ _PREFIXES = {
     "encoder.lstm": "lstm",
 }
 
-_NUMBER = re.compile(r"\.layers?\.(\d+)\.")
-
 
 def layer_of(parameter: str) -> str:
     """The layer group of a parameter, by its name in ``{"encoder": ..., "head": ...}``; there may be further heads."""
@@ -33,7 +32,7 @@ def layer_of(parameter: str) -> str:
         if parameter.startswith(prefix):
             return layer
     if parameter.startswith(("encoder.model.", "encoder.transformer.model.")):
-        number = _NUMBER.search(parameter)
+        number = IN_LAYER.search(parameter)
         return f"layer.{int(number[1]) + 1}" if number else "embedding"
     if parameter.startswith("encoder."):
         raise ValueError(f"{parameter} belongs to no layer group")

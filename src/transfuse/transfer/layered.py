@@ -18,7 +18,7 @@ from transfuse.taggers.encoding import Encoding, Supervised
 from transfuse.taggers.layers import slices
 from transfuse.taggers.reading import Reader
 from transfuse.taggers.transformer import TransformerEncoder
-from transfuse.text import Tagger, Task
+from transfuse.text import ConfigError, Tagger, Task
 from transfuse.train import Training, last_epochs
 from transfuse.transfer.sources import identity, need_sources, network_of, train_once
 from transfuse.transfer.supervised import Domain, read_domain, train_domain
@@ -107,8 +107,13 @@ def sliced(encoding: Encoding, rate: float) -> tuple[str, ...]:
     """The layer groups up to ``k = rate * n``, rounded, n being the number of layers above the embedding.
 
     What words are looked up in is always among them: at rate 0 the paper's model still shares its embedding.
+
+    Raises:
+        ConfigError: the layers of the encoder cannot be told apart.
     """
     order = slices(encoding.encoder)
+    if len(order) == 1:
+        raise ConfigError("the layers of this encoder cannot be told apart by their names: there is nothing to slice")
     return order[: 1 + int(rate * (len(order) - 1) + 0.5)]
 
 

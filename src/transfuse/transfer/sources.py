@@ -39,6 +39,7 @@ __all__ = [
     "need_sources",
     "network_of",
     "record_exposure",
+    "record_score",
     "train_once",
     "train_sources",
 ]
@@ -224,6 +225,13 @@ def record_exposure(stage: Stage, domain: Domain, sentences: int) -> None:
     stage.record(
         "exposure", corpus=domain.corpus.name, sentences=sentences, size=size, passes=round(sentences / size, 3)
     )
+
+
+def record_score(stage: Stage, domain: Domain, encoding: Encoding, *, before: float | None = None) -> None:
+    """Record how well a source is tagged in the end, and was before the target was learned, if it was; on its dev."""
+    if domain.corpus.dev:
+        after = domain.score(encoding)
+        stage.record("source-score", corpus=domain.corpus.name, split="dev", before=before, after=after)
 
 
 def hand_over(

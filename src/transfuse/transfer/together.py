@@ -26,7 +26,7 @@ from transfuse.taggers.layers import LAYERS
 from transfuse.taggers.neural import Sentence, batches
 from transfuse.text import Tagger, Task
 from transfuse.train import Training
-from transfuse.transfer.sources import hand_over, need_sources, record_exposure, train_sources
+from transfuse.transfer.sources import hand_over, need_sources, record_exposure, record_score, train_sources
 from transfuse.transfer.supervised import (
     Domain,
     Step,
@@ -284,9 +284,7 @@ def fit_together(
     for domain in (domain for domain in sources if domain.corpus.train):
         record_exposure(stage, domain, round(done * len(domain.items)))
     for domain, before in zip(begun.sources, begun.scores, strict=True):
-        if domain.corpus.dev:
-            after = domain.score(encoding)
-            stage.record("source-score", corpus=domain.corpus.name, split="dev", before=before, after=after)
+        record_score(stage, domain, encoding, before=before)
     return target.tagger(encoding)
 
 
