@@ -11,6 +11,7 @@ import importlib.util
 import json
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,7 +122,7 @@ def _checked(folder: Path, name: str) -> Path:
     if not any(folder.glob("model*.safetensors")):
         raise ConfigError(
             f"encoder.name = {name!r}: there is no model.safetensors; other kinds of weights can run code when they "
-            "are read and are never opened"
+            "are read and are never opened. For a hub's repository huggingface.co/spaces/safetensors/convert makes one"
         )
     return folder
 
@@ -131,19 +132,30 @@ def _from_hub(name: str, known: Known | None) -> Path:
         raise ConfigError(f"encoder.name = {name!r}: no such folder: {_advice(known)}")
     hub = need_library("huggingface_hub")
     repository = known.hub if known else name
-    try:
+    with suppress(OSError, ValueError):
         folder = Path(hub.snapshot_download(repository, allow_patterns=_FILES, local_files_only=True))
         if any(folder.glob("model*.safetensors")):
             return folder
-    except (OSError, ValueError):
-        pass
+    if converted := _cached().get(repository):
+        return converted
     if os.environ.get("TRANSFUSE_OFFLINE"):
         raise ConfigError(f"encoder.name = {name!r} is not here, and --offline forbids the hub: {_advice(known)}")
     try:
-        return Path(hub.snapshot_download(repository, allow_patterns=_FILES))
+        folder = Path(hub.snapshot_download(repository, allow_patterns=_FILES))
+        if not any(folder.glob("model*.safetensors")) and (revision := _conversion(hub, repository)):
+            folder = Path(hub.snapshot_download(repository, revision=revision, allow_patterns=_FILES))
+        return folder
     except Exception as error:  # whatever the network library of the day raises
         reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".:")
         raise ConfigError(f"encoder.name = {name!r} cannot be had from the hub ({reason}): {_advice(known)}") from error
+
+
+def _conversion(hub: Any, repository: str) -> str | None:
+    """The revision in which the hub's own robot offers a repository's weights as safetensors; many have no others."""
+    offers = hub.get_repo_discussions(
+        repository, author="SFconvertbot", discussion_type="pull_request", discussion_status="open"
+    )
+    return next((str(offer.git_reference) for offer in offers if "safetensors" in offer.title), None)
 
 
 def _advice(known: Known | None) -> str:
