@@ -68,7 +68,8 @@ def pretrain(
 ) -> None:
     """Let a pre-trained encoder read text of your field: hide words, and have it tell them.
 
-    RUN/encoder is then an encoder like any other. A killed run goes on with the same command and ends in the same
+    RUN/encoder is then an encoder like any other. For a small one and an hour of CPU time name --vectors: by its pieces
+    alone it lost F1 on NCBI-disease at 5 and 10 %. A killed run goes on with the same command and ends in the same
     weights; a finished one is not run again.
     """
     use_threads(threads)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import tomli_w
@@ -207,6 +207,10 @@ def lead(table: Table) -> str:
     return f"Learned from {target}{more}. Scored once on {table.documents:,} test documents."
 
 
+_UNEQUAL = 1.25
+"""Passes over the sources differ by more than rounding and early ends explain."""
+
+
 def verdicts(summary: Summary) -> list[str]:
     """A sentence for each table with a source: does the source help, by how much, and with which method.
 
@@ -230,7 +234,20 @@ def verdicts(summary: Summary) -> list[str]:
         ends = f"{_number(row.test.low, '+.1f')} to {_number(row.test.high, '+.1f')}"
         gain = f"{_number(row.test.difference, '+.1f')} F1 (95 % {ends}, p {_chance(row.p)}) with {row.name}"
         found.append(f"{said}: {gain}, the best on dev{_others(table)}.")
-    return found
+    return [*found, *_exposures(summary)]
+
+
+def _exposures(summary: Summary) -> Iterator[str]:
+    """A sentence where rows of a table saw the sources unequally often: then more than the method sets them apart."""
+    for table in summary.tables:
+        rows = [row for row in table.rows if row.source_epochs and row.first.method != "fusion"]  # which adds up two
+        seen = [row.source_epochs for row in rows if row.source_epochs]
+        if seen and max(seen) > _UNEQUAL * min(seen):
+            yield (
+                f"Rows passed the sources {min(seen):.1f} to {max(seen):.1f} times: not all that sets them apart is "
+                "the method. What makes that equal stands in the how-to on comparing."
+            )
+            return
 
 
 def _others(table: Table) -> str:

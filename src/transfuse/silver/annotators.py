@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from transfuse import bundle, corpora, formats, lexicons
-from transfuse.data.task import raw_documents, resolve
+from transfuse.data.task import is_built_in, raw_documents, resolve
 from transfuse.gazetteer import Gazetteer, Term, read_terms, training_terms
 from transfuse.labels import LabelMap, common_name
 from transfuse.losses import Losses
@@ -98,7 +98,7 @@ def find_annotator(spec: str) -> Annotator:
     if spec in lexicons.names() or spec.startswith(("terms:", "train:")):
         gazetteer = Gazetteer(find_terms(spec))
         return Annotator(spec, "gazetteer", gazetteer.sha256, gazetteer.labels, gazetteer.tag)
-    if spec in corpora.names():
+    if spec in corpora.names() or is_built_in(spec):
         corpus = resolve(spec, losses=losses)
         documents = (document for split in corpus.splits.values() for document in split)
         return Annotator(spec, "corpus", corpus.sha256, corpus.labels, _Annotations(spec, documents).tag, losses)
@@ -176,8 +176,8 @@ def count_texts(specs: Sequence[str]) -> int:
 
 def _documents(specs: Sequence[str]) -> Iterator[Document]:
     for spec in specs:
-        if spec in corpora.names():
-            for split in corpora.load(spec).splits.values():
+        if spec in corpora.names() or is_built_in(spec):
+            for split in resolve(spec).splits.values():
                 yield from split
         elif spec in corpora.raw_names() or Path(formats.parse_spec(spec)[2]).exists():
             yield from raw_documents(spec)
