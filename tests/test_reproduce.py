@@ -196,6 +196,11 @@ def test_comparisons_and_label_maps_are_no_recipes_of_runs() -> None:
         find_reproductions("la-dtl/gird")
 
 
+def test_a_choice_of_runs_needs_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    _, err = run("la-dtl/cehrner", "--jobs", "0", "--only", "seed=0", capsys=capsys, status=2)
+    assert "--only chooses what is run, and --jobs 0 runs nothing" in " ".join(err.split())
+
+
 def test_cells_are_chosen_by_filters() -> None:
     comparison = load_comparison(SHIPPED / "la-dtl" / "grid.toml")
 

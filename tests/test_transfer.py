@@ -231,6 +231,25 @@ def test_the_same_terms_are_switched_by_their_weights(task: Task, tmp_path: Path
     assert torch.equal(weights(off, task, tmp_path / "off"), ends["joint"])
 
 
+PAIRED = [name for name in methods.names() if issubclass(methods.get(name), Paired)]
+
+
+@pytest.mark.parametrize("name", PAIRED)
+def test_all_sources_are_learned_from_and_begun_with_where_that_is_asked(name: str, task: Task, tmp_path: Path) -> None:
+    more = small("respiratory", 6, labels=task.target.labels[:1])
+    two = replace(task, sources=(*task.sources, more))
+    kind: Any = methods.get(name)
+    brief = replace(ONCE, steps=3)
+    fresh = kind(**COMMON | {"training": brief}, source_epochs=3, source_batch=4)
+    ends = {"one": weights(fresh, task, tmp_path / "one"), "two": weights(fresh, two, tmp_path / "two")}
+    warm = replace(fresh, init="source", source_training=replace(brief, select="last"))
+    ends["warm"] = weights(warm, two, tmp_path / "warm")
+    assert not any(torch.equal(a, b) for a, b in combinations(ends.values(), 2))
+    for which, stages in (("two", ["target"]), ("warm", ["source", "target"])):
+        seen = [(r["stage"].partition("-")[0], r["corpus"]) for r in Run(tmp_path / which).records("exposure")]
+        assert sorted(set(seen)) == sorted((stage, source.name) for stage in stages for source in two.sources)
+
+
 def weights(method: Any, task: Task, folder: Path) -> Tensor:
     tagger = method.fit(task, run=Run(folder, seed=1))
     return torch.cat([p.detach().flatten() for p in (*tagger.encoder.parameters(), *tagger.head.parameters())])

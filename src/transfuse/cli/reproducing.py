@@ -12,6 +12,7 @@ import typer
 from transfuse.cli.comparing import name_of, watching_cells
 from transfuse.cli.console import check_device, count, epilog, note, print_json, say, show_table, use_threads
 from transfuse.cli.options import AsJSON, Device, Jobs
+from transfuse.text import ConfigError
 
 if TYPE_CHECKING:
     from transfuse.experiments.cells import Event, Failure
@@ -62,6 +63,8 @@ def reproduce(
 
     use_threads(1)
     check_device(device)
+    if only and not jobs:
+        raise ConfigError("--only chooses what is run, and --jobs 0 runs nothing: leave one of them out")
     results = records or (Path("results") if Path("results").is_dir() else output / "results")
     found = [read_reproduction(each, results) for each in find_reproductions(name)]
     if not name:
@@ -167,7 +170,7 @@ def _show(figures: dict[str, Any]) -> None:
 
 def _table(title: str, grid: tuple[list[str], list[list[str]]], without: Set[str] = frozenset()) -> None:
     heads, rows = grid
-    most = {"error reduction", "own CPU s", "difference", *without} | (
+    most = {"error reduction", "own CPU s", "difference", "published gain", *without} | (
         {"source passes"} if "sources" in heads else set()
     )
     if "published reduction" in heads:

@@ -31,6 +31,12 @@ def read_figures(path: Path) -> dict[str, Any]:
 
 def rows_grid(rows: Sequence[Mapping[str, Any]]) -> Grid:
     """A table's rows as the command line and the documentation show them; columns without content are left out."""
+    published = {row["verdict"]: row["published"] for row in rows}.get("baseline")
+
+    def gain(row: Mapping[str, Any]) -> str:
+        known = row["published"] is not None and published is not None and row["verdict"] != "baseline"
+        return _number(row["published"] - published if known else None, "+.2f")
+
     return _grid(
         {
             "method": lambda row: row["method"],
@@ -48,6 +54,7 @@ def rows_grid(rows: Sequence[Mapping[str, Any]]) -> Grid:
             "CPU s": lambda row: _number(row["cpu_seconds"], ".1f"),
             "own CPU s": lambda row: _number(row.get("own_seconds"), ".1f"),
             **_PUBLISHED,
+            "published gain": gain,
         },
         rows,
     )
