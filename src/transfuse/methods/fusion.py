@@ -50,7 +50,8 @@ class Fusion:
         parts = [self._member(number, task, run) for number in range(1, len(self.members) + 1)]
         done = fuse(parts, task.target.dev, annotated=task.target.labels, rule=self.rule)
         found = {name: round(counts.f1, 6) for name, counts in done.scores.items()}
-        run.record("fused", chosen=done.chosen, dev_f1=found, best=done.best, helps=done.helps)
+        alone = {name: round(counts.f1, 6) for name, counts in done.tuned.items()}
+        run.record("fused", chosen=done.chosen, dev_f1=found, own_threshold=alone, best=done.best, helps=done.helps)
         selection = f"{done.chosen} by strict micro F1 on dev, cross-fitted, of {', '.join(done.scores)}"
         run.stage("fusion").record("trained", corpus=task.target.name, cpu_seconds=0.0, selection=selection)
         return done.tagger
