@@ -291,7 +291,7 @@ WORDS_ONLY = {"linear-projection", "domain-mask", "muct"}
 @pytest.mark.parametrize(("name", "unit"), [*((n, "piece") for n in SHARING), ("retrain", "continuation")])
 def test_every_method_works_or_says_why_not(name: str, unit: str, made: dict[str, str], tmp_path: Path) -> None:
     kind: Any = methods.get(name)
-    training = Training(epochs=1, steps=2, rate=0.01)
+    training = Training(epochs=1, steps=2, rate=0.01, select="last")
     how: dict[str, Any] = {"source_training": training, "source_epochs": 0.2, "raw_epochs": 0.2, "rounds": 1}
     how |= {"shared_training": training, "rates": (0.5,), "restarts": 2, "average": "scores"}
     method = kind(
