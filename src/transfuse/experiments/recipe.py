@@ -275,8 +275,7 @@ def run_recipe(
         return read_scores(folder)
     run.write("recipe.toml", resolved)
     run.write_json("environment.json", environment(device))
-    if files := own_files(recipe.data, recipe.to_dict()["method"]):
-        facts["files"] = files
+    facts["files"] = own_files(recipe.data, recipe.to_dict()["method"])
     run.record("data", **facts)
     try:
         tagger = recipe.method.fit(_with_copies(task, recipe, run), run=run)

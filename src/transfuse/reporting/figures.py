@@ -128,11 +128,11 @@ def of_sweeps(summary: Summary) -> list[Illustration]:
     for (path, share), tasks in found.items():
         for table in summary.tables:
             if table.share == share and table.task in tasks:
-                tasks[table.task] += _unchanged(table, path)
+                tasks[table.task] += _unswept_point(table, path)
     return [_sweep(summary, path, share, tasks) for (path, share), tasks in found.items()]
 
 
-def _unchanged(table: Table, path: str) -> list[tuple[Any, Row]]:
+def _unswept_point(table: Table, path: str) -> list[tuple[Any, Row]]:
     """The row whose settings a sweep varies, at the value that it has of itself; none where it has none."""
     name, *keys = path.split(".")
     if (row := table.row(name)) is None:

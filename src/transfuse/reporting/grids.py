@@ -240,8 +240,8 @@ def verdicts(summary: Summary) -> list[str]:
 def _exposures(summary: Summary) -> Iterator[str]:
     """A sentence where rows of a table saw the sources unequally often: then more than the method sets them apart."""
     for table in summary.tables:
-        rows = [row for row in table.rows if row.source_epochs and row.first.method != "fusion"]  # which adds up two
-        seen = [row.source_epochs for row in rows if row.source_epochs]
+        alone = (row for row in table.rows if row.first.method != "fusion")  # whose passes are its members' added up
+        seen = [passes for row in alone if (passes := row.source_epochs)]
         if seen and max(seen) > _UNEQUAL * min(seen):
             yield (
                 f"Rows passed the sources {min(seen):.1f} to {max(seen):.1f} times: not all that sets them apart is "

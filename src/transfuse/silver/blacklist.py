@@ -156,7 +156,7 @@ def save(cleaned: Cleaned, folder: Path, facts: Mapping[str, Any], *, provenance
         formats.write(cleaned.documents, place / "train.jsonl", "jsonl")
         if provenance:
             with Source(provenance) as told, open_output(place / "provenance.jsonl") as file:
-                for line in _still(cleaned.documents, told):
+                for line in _provenance_left(cleaned.documents, told):
                     file.write(line)
         lines = "".join(f"{name}\t{label}\t{number}\n" for (name, label), number in cleaned.blacklist.items())
         (place / "blacklist.tsv").write_text(lines, encoding="utf-8")
@@ -164,7 +164,7 @@ def save(cleaned: Cleaned, folder: Path, facts: Mapping[str, Any], *, provenance
     return record
 
 
-def _still(documents: Iterable[Document], provenance: Source) -> Iterator[str]:
+def _provenance_left(documents: Iterable[Document], provenance: Source) -> Iterator[str]:
     """The lines of a silver corpus' provenance for the documents that are left, with the mentions that are left."""
     told = jsonio.lines(provenance)
     for document in documents:
