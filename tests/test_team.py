@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import multiprocessing
 import os
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +18,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from transfuse.cli import main
 from transfuse.team import Team, team
 
 SETTINGS = {
@@ -46,8 +51,17 @@ def train(folder: Path, processes: int) -> tuple[str, list[dict[str, Any]], dict
     folder.mkdir(exist_ok=True)
     out, problems = (process := start(folder, processes, *TRAIN)).communicate()
     assert process.returncode == 0, problems
+    return result(folder, out)
+
+
+def result(folder: Path, out: str) -> tuple[str, list[dict[str, Any]], dict[str, torch.Tensor]]:
     records = [json.loads(line) for line in (folder / "run" / "records.jsonl").read_text().splitlines()]
-    return out, records, load_file(folder / "run" / "bundle" / "weights.safetensors")
+    weights = {
+        f"{part.parent.name}/{name}": value
+        for part in sorted((folder / "run" / "bundle").rglob("*.safetensors"))
+        for name, value in load_file(part).items()
+    }
+    return out, records, weights
 
 
 def losses(records: list[dict[str, Any]]) -> list[Any]:
@@ -66,15 +80,71 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[dict[s
 
 
 def test_two_processes_have_the_losses_and_weights_of_one(alone: Any, together: Any) -> None:
+    assert len(losses(together[1])) == 4
+    same(alone, together)
+
+
+def same(alone: Any, together: Any) -> None:
     out, records, weights = together
-    assert len(losses(records)) == 4
     assert losses(records) == [
         (stage, epoch, pytest.approx(terms, rel=1e-4), pytest.approx(f1, abs=0.02))
         for stage, epoch, terms, f1 in losses(alone[1])
     ]
+    assert weights.keys() == alone[2].keys()
     for name, value in alone[2].items():
         torch.testing.assert_close(weights[name], value, rtol=1e-3, atol=1e-4)
     assert out.count("bundle: ") == 1
+
+
+SHORT = "{epochs=1, steps=4, batch=4, accumulate=2, select='last'}"
+TRANSFORMERS = {
+    "retrain": {"source_training": SHORT, "architecture.encoder.lora": "{rank=2}"},
+    "mtl-ls": {"shared_training": SHORT, "rates": "[0.5]"},
+}
+
+
+@pytest.mark.parametrize("method", TRANSFORMERS)
+def test_two_processes_train_a_transformer_as_one_does(method: str, tmp_path: Path) -> None:
+    pytest.importorskip("accelerate", reason="the extra 'devices' is not installed")
+    pytest.importorskip("peft", reason="the extra 'lora' is not installed")
+    from tiny import make
+
+    encoder = {"kind": "transformer", "name": make(tmp_path / "bert", "bert"), "dropout": "0.3", "window": "48"}
+    settings = {f"architecture.encoder.{key}": value for key, value in encoder.items()}
+    settings |= {"training": SHORT} | TRANSFORMERS[method]
+    arguments = ["train", "--target", "demo-cardiology", "--source", "demo-neurology", "--vectors", "none"]
+    arguments += ["--method", method, "--out", "run", "--set", "data.limit=40", "--set", "data.dev_limit=20"]
+    arguments += [part for key, value in settings.items() for part in ("--set", f"method.{key}={value}")]
+    alone, together = (forked(tmp_path / str(n), n, arguments) for n in (1, 2))
+    assert len(losses(alone[1])) == 2
+    same(alone, together)
+
+
+def forked(folder: Path, processes: int, arguments: Sequence[str]) -> Any:
+    """As `train`, in copies of this process, which has imported all that they need."""
+    folder.mkdir()
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    own = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port), "WORLD_SIZE": str(processes)}
+    own |= {"TRANSFUSE_CACHE": str(folder / "cache")}
+    fork = multiprocessing.get_context("fork").Process
+    members = [fork(target=member, args=(rank, folder, arguments, own)) for rank in range(processes)]
+    for each in members:
+        each.start()
+    for each in members:
+        each.join()
+    assert [each.exitcode for each in members] == [0] * processes
+    return result(folder, (folder / "out").read_text())
+
+
+def member(rank: int, folder: Path, arguments: Sequence[str], own: dict[str, str]) -> None:
+    os.environ.update(own, RANK=str(rank), LOCAL_RANK=str(rank))
+    os.chdir(folder)
+    team.cache_clear()
+    with (folder / "out").open("a") as out, contextlib.redirect_stdout(out):
+        sys.argv = ["transfuse", *arguments]
+        main()
 
 
 def test_two_killed_processes_go_on_where_they_were(together: Any, tmp_path: Path) -> None:
