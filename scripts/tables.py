@@ -26,6 +26,7 @@ PAGES = (
     "docs/decisions/index.md",
     "docs/explain/architecture.md",
     "docs/explain/features.md",
+    "docs/how-to/compare.md",
     *(f"docs/explain/{paper}-results.md" for paper in ("la-dtl", "giorgi-bader", "muct", "mtl", "transformers")),
 )
 LANGUAGES = {"en": "English", "zh": "Chinese"}
