@@ -26,10 +26,15 @@ SETTINGS = {
     "source_training": "{epochs=1, steps=3, batch=4, accumulate=2, select='last'}",
     "architecture.encoder": "{hidden=8, word_width=8, char_filters=3, dropout=0.3}",
 }
-TRAIN = [
-    *("train", "--target", "demo-cardiology", "--source", "demo-neurology", "--vectors", "none", "--out", "run"),
-    *(part for key, value in SETTINGS.items() for part in ("--set", f"method.{key}={value}")),
-]
+
+
+def training(settings: dict[str, str], *more: str) -> list[str]:
+    """The command line of a run on two departments with a method's settings."""
+    line = ["train", "--target", "demo-cardiology", "--source", "demo-neurology", "--vectors", "none", "--out", "run"]
+    return [*line, *more, *(part for key, value in settings.items() for part in ("--set", f"method.{key}={value}"))]
+
+
+TRAIN = training(SETTINGS)
 
 
 def start(folder: Path, processes: int, *arguments: str) -> subprocess.Popen[str]:
@@ -64,62 +69,6 @@ def result(folder: Path, out: str) -> tuple[str, list[dict[str, Any]], dict[str,
     return out, records, weights
 
 
-def losses(records: list[dict[str, Any]]) -> list[Any]:
-    return [(r["stage"], r["epoch"], r["losses"], r["dev_f1"]) for r in records if r["event"] == "epoch"]
-
-
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[dict[str, Any]], dict[str, torch.Tensor]]:
-    return train(tmp_path_factory.mktemp("alone"), 1)
-
-
-@pytest.fixture(scope="module")
-def together(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[dict[str, Any]], dict[str, torch.Tensor]]:
-    pytest.importorskip("accelerate", reason="the extra 'devices' is not installed")
-    return train(tmp_path_factory.mktemp("together"), 2)
-
-
-def test_two_processes_have_the_losses_and_weights_of_one(alone: Any, together: Any) -> None:
-    assert len(losses(together[1])) == 4
-    same(alone, together)
-
-
-def same(alone: Any, together: Any) -> None:
-    out, records, weights = together
-    assert losses(records) == [
-        (stage, epoch, pytest.approx(terms, rel=1e-4), pytest.approx(f1, abs=0.02))
-        for stage, epoch, terms, f1 in losses(alone[1])
-    ]
-    assert weights.keys() == alone[2].keys()
-    for name, value in alone[2].items():
-        torch.testing.assert_close(weights[name], value, rtol=1e-3, atol=1e-4)
-    assert out.count("bundle: ") == 1
-
-
-SHORT = "{epochs=1, steps=4, batch=4, accumulate=2, select='last'}"
-TRANSFORMERS = {
-    "retrain": {"source_training": SHORT, "architecture.encoder.lora": "{rank=2}"},
-    "mtl-ls": {"shared_training": SHORT, "rates": "[0.5]"},
-}
-
-
-@pytest.mark.parametrize("method", TRANSFORMERS)
-def test_two_processes_train_a_transformer_as_one_does(method: str, tmp_path: Path) -> None:
-    pytest.importorskip("accelerate", reason="the extra 'devices' is not installed")
-    pytest.importorskip("peft", reason="the extra 'lora' is not installed")
-    from tiny import make
-
-    encoder = {"kind": "transformer", "name": make(tmp_path / "bert", "bert"), "dropout": "0.3", "window": "48"}
-    settings = {f"architecture.encoder.{key}": value for key, value in encoder.items()}
-    settings |= {"training": SHORT} | TRANSFORMERS[method]
-    arguments = ["train", "--target", "demo-cardiology", "--source", "demo-neurology", "--vectors", "none"]
-    arguments += ["--method", method, "--out", "run", "--set", "data.limit=40", "--set", "data.dev_limit=20"]
-    arguments += [part for key, value in settings.items() for part in ("--set", f"method.{key}={value}")]
-    alone, together = (forked(tmp_path / str(n), n, arguments) for n in (1, 2))
-    assert len(losses(alone[1])) == 2
-    same(alone, together)
-
-
 def forked(folder: Path, processes: int, arguments: Sequence[str]) -> Any:
     """As `train`, in copies of this process, which has imported all that they need."""
     folder.mkdir()
@@ -145,6 +94,60 @@ def member(rank: int, folder: Path, arguments: Sequence[str], own: dict[str, str
     with (folder / "out").open("a") as out, contextlib.redirect_stdout(out):
         sys.argv = ["transfuse", *arguments]
         main()
+
+
+def losses(records: list[dict[str, Any]]) -> list[Any]:
+    return [(r["stage"], r["epoch"], r["losses"], r["dev_f1"]) for r in records if r["event"] == "epoch"]
+
+
+def same(alone: Any, together: Any) -> None:
+    out, records, weights = together
+    assert losses(records) == [
+        (stage, epoch, pytest.approx(terms, rel=1e-4), pytest.approx(f1, abs=0.02))
+        for stage, epoch, terms, f1 in losses(alone[1])
+    ]
+    assert weights.keys() == alone[2].keys()
+    for name, value in alone[2].items():
+        torch.testing.assert_close(weights[name], value, rtol=1e-3, atol=1e-4)
+    assert out.count("bundle: ") == 1
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[dict[str, Any]], dict[str, torch.Tensor]]:
+    return train(tmp_path_factory.mktemp("alone"), 1)
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[dict[str, Any]], dict[str, torch.Tensor]]:
+    pytest.importorskip("accelerate", reason="the extra 'devices' is not installed")
+    return train(tmp_path_factory.mktemp("together"), 2)
+
+
+def test_two_processes_have_the_losses_and_weights_of_one(alone: Any, together: Any) -> None:
+    assert len(losses(together[1])) == 4
+    same(alone, together)
+
+
+SHORT = "{epochs=1, steps=4, batch=4, accumulate=2, select='last'}"
+TRANSFORMERS = {
+    "retrain": {"source_training": SHORT, "architecture.encoder.lora": "{rank=2}"},
+    "mtl-ls": {"shared_training": SHORT, "rates": "[0.5]"},
+}
+
+
+@pytest.mark.parametrize("method", TRANSFORMERS)
+def test_two_processes_train_a_transformer_as_one_does(method: str, tmp_path: Path) -> None:
+    pytest.importorskip("accelerate", reason="the extra 'devices' is not installed")
+    pytest.importorskip("peft", reason="the extra 'lora' is not installed")
+    from tiny import make
+
+    encoder = {"kind": "transformer", "name": make(tmp_path / "bert", "bert"), "dropout": "0.3", "window": "48"}
+    settings = {f"architecture.encoder.{key}": value for key, value in encoder.items()}
+    settings |= {"training": SHORT} | TRANSFORMERS[method]
+    arguments = training(settings, "--method", method, "--set", "data.limit=40", "--set", "data.dev_limit=20")
+    alone, together = (forked(tmp_path / str(n), n, arguments) for n in (1, 2))
+    assert len(losses(alone[1])) == 2
+    same(alone, together)
 
 
 def test_two_killed_processes_go_on_where_they_were(together: Any, tmp_path: Path) -> None:

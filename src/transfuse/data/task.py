@@ -273,9 +273,9 @@ def build_task(data: Data, *, seed: int) -> tuple[Task, dict[str, Any]]:
     losses = Losses()
     target = resolve_target(data.target, labels=data.labels, fold=data.fold, losses=losses)
     if data.share and not any(document.entities for document in target.train):
-        told = "; ".join(list(losses.counts)[:3])
-        hint = f"was it read in the right format? ({told})" if told else "was it read in the right format?"
-        raise DataError(f"no document to learn from has an entity: {hint}", path=data.target)
+        told = f" ({'; '.join(list(losses.counts)[:3])})" if losses.counts else ""
+        line = f"no document to learn from has an entity: was it read in the right format?{told}"
+        raise DataError(line, path=data.target)
     facts: dict[str, Any] = {"target": _facts(target), "sources": []}
     if data.fold:
         facts["fold"] = asdict(data.fold)
