@@ -117,6 +117,22 @@ def test_a_change_of_one_value_leaves_the_rest_of_its_table(name: str) -> None:
             assert changed == replace(plain, **{each.name: replace(value, clip=3.5)})
 
 
+@pytest.mark.parametrize(
+    ("name", "settings", "named"),
+    [
+        ("cd-learning", {"degree": 3}, "degree"),
+        ("la-dtl", {"kernel": {"features": 256}}, "features"),
+        ("crf-l2", {"kernel": {"cap": 8}}, "kernel"),
+        ("mmd-crf-l2", {"kernel": {"outside": False}}, "kernel.outside"),
+        ("muct", {"kernel": {"outside": False}}, "kernel.outside"),
+        ("tca", {"components": {"kernel": "linear", "bandwidth": 2.0}}, "bandwidth"),
+    ],
+)
+def test_what_would_do_nothing_is_refused(name: str, settings: dict[str, Any], named: str) -> None:
+    with pytest.raises(ConfigError, match=rf"{named}\b.* would do nothing"):
+        methods.make({"name": name, **settings})
+
+
 @pytest.mark.parametrize("name", sorted(set(methods.names()) - set(methods.SOURCELESS)))
 def test_what_needs_a_source_says_so(name: str, task: Task, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="there is no source to transfer to"):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import linalg, sparse
 
 from transfuse.ranges import check_ranges
-from transfuse.text import DataError
+from transfuse.text import ConfigError, DataError
 
 __all__ = ["UNKNOWN", "Components", "Joint", "Kernel", "Projection", "jda", "separation", "standardised", "tca"]
 
@@ -57,7 +57,7 @@ class Components:
 
     Attributes:
         kernel: ``linear`` or ``rbf``.
-        bandwidth: of the RBF kernel, in squared distance; 0 for the median between rows.
+        bandwidth: of the RBF kernel, in squared distance; 0 for the median between rows. Refused with another kernel.
         mu: weight of ``|W|^2`` against the discrepancy; the smaller, the more discrepancy is taken out. In units of the
             trace of ``K L K``, which grows with rows, landmarks and the kernel's values: in the papers' units a value
             that suits one problem does nothing in another.
@@ -74,6 +74,8 @@ class Components:
 
     def __post_init__(self) -> None:
         check_ranges(self, bandwidth="[0, inf)", mu="(0, inf)", dimension="[1, inf)", landmarks="[2, inf)")
+        if self.bandwidth and self.kernel != "rbf":
+            raise ConfigError(f'bandwidth would do nothing with kernel = "{self.kernel}": it is of "rbf"')
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ class CdLearning(Paired):
             models, ``gaussian`` or ``polynomial`` by the mean of its words' vectors; see
             `transfuse.transfer.similarity`.
         mean_weight: of the source sentences; 1 is the same for all.
-        degree: of the polynomial.
+        degree: of the polynomial; refused with another similarity.
     """
 
     similarity: Literal["cross-entropy", "gaussian", "polynomial"] = "cross-entropy"
@@ -43,6 +43,8 @@ class CdLearning(Paired):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_ranges(self, mean_weight="(0, 1]", degree="[1, inf)")
+        if self.degree != CdLearning.degree and self.similarity != "polynomial":
+            raise ConfigError(f'degree would do nothing with similarity = "{self.similarity}": it is of "polynomial"')
 
     def fit(self, task: Task, *, run: Run) -> Tagger:
         """Learn sources and target together, one head for all."""

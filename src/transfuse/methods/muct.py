@@ -96,6 +96,8 @@ class Muct(Supervised):
                 raise ConfigError(
                     f'{name}.select = "{loop.select}": a view ends with its last weights; `select` chooses the round'
                 )
+        if not self.kernel.outside:
+            raise ConfigError("kernel.outside = false would do nothing: the MMD is that of all words")
         if self.heads == 2 and self.architecture.head == "mlp":
             raise ConfigError('architecture.head = "mlp" is what the second head is: the two have to differ')
         if self.vote == "mean" and self.teacher == "vote":

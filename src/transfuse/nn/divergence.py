@@ -45,11 +45,11 @@ class Kernel:
         estimate: ``biased`` and ``unbiased`` as Gretton et al. (2012), equations 5 and 3; ``linear`` their section 6;
             ``features`` is biased, by random Fourier features (Rahimi & Recht 2007).
         cap: tokens a tag and side, drawn without replacement; 0 for all.
-        features: how many random features, sines and cosines together.
+        features: how many random features, sines and cosines together; another number is refused with another estimate.
         outside: whether the tag O takes part in `label_mmd`.
 
     Raises:
-        ConfigError: a value out of range.
+        ConfigError: a value out of range, or one that would do nothing.
     """
 
     bandwidths: Literal["released", "median"] = "released"
@@ -67,6 +67,8 @@ class Kernel:
             raise ConfigError(f"cap is 0 for all tokens, or at least {_SMALLEST[self.estimate]}, not {self.cap}")
         if self.features % 2 or self.features < 2 * len(RELEASED):
             raise ConfigError(f"features is an even number from {2 * len(RELEASED)}, not {self.features}")
+        if self.features != Kernel.features and self.estimate != "features":
+            raise ConfigError(f'features would do nothing with estimate = "{self.estimate}": it is of "features"')
 
 
 def mmd(source: Tensor, target: Tensor, kernel: Kernel) -> Tensor:

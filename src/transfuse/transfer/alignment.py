@@ -43,6 +43,10 @@ class Aligned(Paired):
         check_ranges(self, label_mmd="[0, inf)", mmd="[0, inf)", crf_l2="[0, inf)")
         if self.crf_l2 and self.architecture.head != "crf":
             raise ConfigError(f'crf_l2 is a distance between two CRFs: architecture.head is "{self.architecture.head}"')
+        if self.kernel != Kernel() and not (self.label_mmd or self.mmd):
+            raise ConfigError("kernel would do nothing: label_mmd and mmd are 0")
+        if not self.kernel.outside and not self.label_mmd:
+            raise ConfigError("kernel.outside = false would do nothing: label_mmd is 0")
 
     def fit(self, task: Task, *, run: Run) -> Tagger:
         """Share the encoder; every corpus has a head of its own."""
