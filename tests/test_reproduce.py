@@ -309,12 +309,26 @@ def test_figures_that_are_kept_are_taken_only_for_the_same_records(
 
 
 def test_a_cell_that_fails_leaves_the_others_alone(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    broken = TINY.replace('sources = ["demo-neurology"]', 'sources = ["silver/missing"]')
+    broken = TINY.replace('sources = ["demo-neurology"]', 'sources = ["silver/broken"]')
     (tiny / "shipped" / "nobody" / "tiny.toml").write_text(broken)
+    (tiny / "silver" / "broken").mkdir(parents=True)
+    (tiny / "silver" / "broken" / "train.jsonl").write_text("{\n")
     chosen = ("--only", "seed=0", "--only", "task=demo-cardiology", "--only", "method=crfsuite,retrain")
     out, err = run("nobody/tiny", *chosen, "--json", capsys=capsys, status=1)
     assert json.loads(out)[0]["done"] == 1
-    assert "failed: retrain on demo-cardiology from silver/missing, 10 %, seed 0: silver/missing: no such file" in err
+    where = "silver/broken/train.jsonl:1: "
+    assert f"failed: retrain on demo-cardiology from silver/broken, 10 %, seed 0: {where}" in err
+
+
+def test_a_corpus_that_is_to_be_made_first_is_asked_for_before_anything_runs(
+    tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = tiny / "shipped" / "nobody" / "tiny.toml"
+    recipe.write_text(TINY.replace('sources = ["demo-neurology"]', 'sources = ["jsonl:silver/missing"]'))
+    _, err = run("nobody/tiny", capsys=capsys, status=2)
+    assert err == f"error: not here: jsonl:silver/missing; how to make them stands at the head of {recipe}\n"
+    assert not list(tiny.glob("runs/**/*.json"))
+    run("nobody/tiny", "--only", "method=crfsuite", "--only", "seed=0", capsys=capsys)
 
 
 @pytest.mark.parametrize(

@@ -119,9 +119,10 @@ def _list(found: list[Reproduction], as_json: bool) -> None:
 
 def _run(each: Reproduction, cells: list[Cell], output: Path, *, jobs: int, device: str, keep: bool) -> list[Failure]:
     """Run those of some cells that have no record, and remove the folder of each that then has one."""
-    from transfuse.experiments.cells import check_data, run_cells
+    from transfuse.experiments.cells import check_data, check_present, run_cells
 
     folder, pending = output / each.name, each.pending(cells)
+    check_present(pending, each.recipe)
     check_data(cells, each.records, folder)
     with watching_cells(len({cell.recipe.hash for cell in cells}), len(pending)) as watch:
 

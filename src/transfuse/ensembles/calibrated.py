@@ -187,7 +187,7 @@ def calibrate(
     after, held_out = work.cross_fit(_halves(dev))
     tuned = work.counts(learned, thresholds, every)
     if demand.kind == "f1" and (held_out or tuned).f1 < plain.f1:
-        notes += ("These thresholds lower F1 on dev: for F1 alone the tagger is better left as it is.",)
+        notes += ("Thresholds lower F1 where they were not chosen: for F1 alone leave the tagger as it is.",)
     scores, right = work.evidence.chances[0], work.evidence.right
     parts = [bins(values[work.counted], right[work.counted]) for values in (scores, after)]
     seen = work.evidence.found[0] & work.evidence.known

@@ -26,12 +26,22 @@ from transfuse.data.task import build_task
 from transfuse.experiments.comparison import Cell
 from transfuse.experiments.recipe import Recipe, check_place, make_recipe, run_recipe
 from transfuse.experiments.unchanged import check_files, check_unchanged
+from transfuse.formats import parse_spec
 from transfuse.reporting.records import Record, make_record, read_records, write_record
 from transfuse.reporting.results import read_run
 from transfuse.reporting.tables import Entry
 from transfuse.text import ConfigError, TransfuseError
 
-__all__ = ["Event", "Failure", "cell_entries", "check_data", "find_records", "pending_cells", "run_cells"]
+__all__ = [
+    "Event",
+    "Failure",
+    "cell_entries",
+    "check_data",
+    "check_present",
+    "find_records",
+    "pending_cells",
+    "run_cells",
+]
 
 
 @dataclass(frozen=True)
@@ -114,6 +124,22 @@ def check_data(cells: Iterable[Cell], records: Mapping[str, Record], folder: Pat
         if files not in seen:
             seen.add(files)
             check_files(dict(files), folder)
+
+
+def check_present(cells: Iterable[Cell], recipe: Path) -> None:
+    """Refuse to begin with cells of which some would fail for want of a corpus.
+
+    Args:
+        cells: that are to be run.
+        recipe: of a shipped comparison, for the message; its head says how such a corpus is made.
+
+    Raises:
+        ConfigError: a user's own corpora are not there.
+    """
+    specs = {spec: None for cell in cells for spec in cell.recipe.data.paths}
+    missing = [spec for spec in specs if not Path(parse_spec(spec)[2]).exists()]
+    if missing:
+        raise ConfigError(f"not here: {', '.join(missing)}; how to make them stands at the head of {recipe}")
 
 
 def _hash_now(record: Record) -> str:

@@ -63,6 +63,11 @@ class Reproduction:
         return pending_cells(cells, self.records)
 
     @property
+    def recipe(self) -> Path:
+        """The shipped file."""
+        return SHIPPED / f"{self.name}.toml"
+
+    @property
     def figures_path(self) -> Path:
         """Where the figures are kept."""
         return self.folder.with_suffix(".json")
