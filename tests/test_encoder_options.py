@@ -22,7 +22,7 @@ from transfuse import bundle, cli
 from transfuse.encoders.known import _shape
 from transfuse.ensembles.votes import VoteTagger
 from transfuse.experiments.recipe import make_recipe
-from transfuse.lighter import _Rounded, to_int8
+from transfuse.lighter import _Part, to_int8
 from transfuse.methods.retrain import Retrain
 from transfuse.methods.target_only import TargetOnly
 from transfuse.nn.kept import KeptStates
@@ -348,8 +348,9 @@ def test_int8_is_near_and_of_transformers_alone(
     rough = torch.cat(states(plain, table, sentences))
     assert not torch.equal(exact, rough)
     assert torch.cosine_similarity(exact, rough).min() > 0.97
-    maps = [m for m in tagger.encoder.model.modules() if isinstance(m, _Rounded)]
-    assert any(m.apart for m in maps) and not any(
+    maps = [m for m in tagger.encoder.model.modules() if isinstance(m, _Part)]
+    assert family != "bert" or {len(m.shared.sizes) for m in maps} == {1, 3}, "query, key and value read the same"
+    assert any(m.shared.apart for m in maps) and not any(
         isinstance(m, torch.nn.Linear) for m in tagger.encoder.model.modules()
     )
     (tmp_path / "notes.txt").write_text("fever after aspirin\n" * 3)

@@ -356,8 +356,8 @@ class _Kept:
 class _Unkept:
     """The forms of an encoder with a pre-trained model, which computes nothing that could be kept beyond a sentence."""
 
-    together = 1_000
-    """See `_Kept.together`; padding costs a transformer as much as words do, and like lengths need less of it."""
+    together = 400
+    """See `_Kept.together`; padding costs a transformer as much as words do, and little at a time stays in cache."""
 
     def __init__(self, encoder: AnyEncoder, table: PieceTable | MixedTable) -> None:
         self.table = table
