@@ -150,7 +150,6 @@ class _Rounded:
         return found
 
 
-@torch.no_grad()
 def _joined(maps: Sequence[nn.Linear]) -> nn.Linear:
     weight = torch.cat([each.weight.detach() for each in maps])
     biases = [each.weight.new_zeros(each.out_features) if each.bias is None else each.bias.detach() for each in maps]
