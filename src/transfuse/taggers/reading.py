@@ -6,11 +6,11 @@ Sentences are read in groups of like length; one that is longer than a window is
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache, cached_property
-from itertools import islice, takewhile
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -24,6 +24,7 @@ from transfuse import tags as tagging
 from transfuse.encoders.pieces import PieceTable
 from transfuse.nn.crf import Lattice
 from transfuse.nn.encoder import Encoder
+from transfuse.nn.forms import MixedForms
 from transfuse.nn.head import Head
 from transfuse.nn.padding import inside
 from transfuse.nn.transformer import AnyEncoder
@@ -255,9 +256,10 @@ class Reader:
         """
         numbers = [self._kept.table.numbers(row) for row in forms]
         windows = [(i, a, b) for i, row in enumerate(numbers) for a, b in _windows(len(row))]
-        windows.sort(key=lambda w: w[1] - w[2])
+        costs = {(i, a, b): self._kept.cost(numbers[i][a:b]) for i, a, b in windows}
+        windows.sort(key=costs.__getitem__, reverse=True)
         parts: list[list[list[Window]]] = [[[] for _ in self.heads] for _ in numbers]
-        for group in _groups(windows, self._kept.together):
+        for group in _groups(windows, costs, self._kept.together):
             rows = [numbers[i][a:b] for i, a, b in group]
             lengths = torch.tensor([len(row) for row in rows])
             steps = inside(lengths, int(lengths[0]))
@@ -310,11 +312,15 @@ class Reader:
         return cls(encoder, heads, vocabulary, tagset, architecture)
 
 
+_Place = tuple[int, int, int]
+"""Of a window: which sentence, its first word, and the one behind its last."""
+
+
 class _Kept:
     """What each form gives a BiLSTM, computed once."""
 
     together = 8_000
-    """Words that are read at once, padding counted."""
+    """What sentences that are read at once may cost, padding counted."""
 
     def __init__(self, encoder: AnyEncoder, table: FormTable) -> None:
         assert isinstance(encoder, Encoder)
@@ -322,6 +328,10 @@ class _Kept:
         self._encoder = encoder
         self._values = torch.zeros(2, 0, 4 * encoder.lstm.hidden, device=encoder.device)
         self._have = 0
+
+    def cost(self, numbers: Sequence[int]) -> int:
+        """Of reading these forms, beside others."""
+        return len(numbers)
 
     def states(self, places: Tensor, lengths: Tensor) -> Tensor:
         """``[batch, time, width]`` from ``[batch, time]`` numbers of forms."""
@@ -356,12 +366,20 @@ class _Kept:
 class _Unkept:
     """The forms of an encoder with a pre-trained model, which computes nothing that could be kept beyond a sentence."""
 
-    together = 400
+    together = 600
     """See `_Kept.together`; padding costs a transformer as much as words do, and little at a time stays in cache."""
 
     def __init__(self, encoder: AnyEncoder, table: PieceTable | MixedTable) -> None:
         self.table = table
         self._encoder: Any = encoder
+        self._counts: list[int] = []
+
+    def cost(self, numbers: Sequence[int]) -> int:
+        """See `_Kept.cost`: pieces."""
+        if len(self._counts) < len(self.table):
+            forms = self.table.forms()
+            self._counts = (forms.pieces if isinstance(forms, MixedForms) else forms).counts.tolist()
+        return sum(self._counts[number] for number in numbers)
 
     def states(self, places: Tensor, lengths: Tensor) -> Tensor:
         """See `_Kept.states`."""
@@ -373,6 +391,7 @@ class _Unkept:
     def clear(self) -> None:
         """See `_Kept.clear`."""
         self.table.clear()
+        self._counts = []
 
 
 def _windows(length: int) -> list[tuple[int, int]]:
@@ -382,10 +401,10 @@ def _windows(length: int) -> list[tuple[int, int]]:
     return [(a, min(a + _WINDOW, length)) for a in range(0, length - _OVERLAP, step)]
 
 
-def _groups(windows: list[tuple[int, int, int]], words_at_most: int) -> Iterator[list[tuple[int, int, int]]]:
-    """Windows, longest first, in groups of bounded size."""
-    rest = iter(windows)
-    while group := list(islice(rest, 1)):
-        length = max(1, group[0][2] - group[0][1])
-        group += islice(rest, max(0, min(256, words_at_most // length) - 1))
-        yield group
+def _groups(windows: Sequence[_Place], costs: Mapping[_Place, int], most: int) -> Iterator[list[_Place]]:
+    """Windows, dearest first, by groups of bounded cost, in each of which the longest stands first."""
+    at = 0
+    while at < len(windows):
+        size = max(1, min(256, most // max(1, costs[windows[at]])))
+        yield sorted(windows[at : at + size], key=lambda window: window[1] - window[2])
+        at += size
