@@ -17,6 +17,7 @@ from transfuse.taggers.architecture import Architecture, TagSet
 from transfuse.taggers.bilstm import BiLSTMEncoder
 from transfuse.taggers.encoding import Supervised, new_encoding
 from transfuse.taggers.neural import NeuralTagger, Sentence, batches, collate, read_sentences
+from transfuse.taggers.reading import _groups
 from transfuse.taggers.vectors import Vectors
 from transfuse.taggers.vocabulary import FormTable, Vocabulary
 from transfuse.text import Corpus, Document, Entity, Task
@@ -78,6 +79,17 @@ def test_neighbours_and_chunks_change_nothing(head: str) -> None:
     tagger.chunk, tagger.keep = 50, 20
     assert together == alone == list(tagger.tag(iter(corpus.train)))
     assert any(document.entities for document in together)
+
+
+@given(st.lists(st.tuples(st.integers(1, 9), st.integers(0, 30)), max_size=12), st.integers(1, 60))
+def test_what_is_read_at_once_costs_no_more_than_it_may(sentences: list[tuple[int, int]], most: int) -> None:
+    costs = {(number, 0, words): words + more for number, (words, more) in enumerate(sentences)}
+    windows = sorted(costs, key=costs.__getitem__, reverse=True)
+    groups = list(_groups(windows, costs, most))
+    assert sorted(window for group in groups for window in group) == sorted(windows)
+    for group in groups:
+        assert len(group) == 1 or len(group) * max(costs[window] for window in group) <= most
+        assert [words for _, _, words in group] == sorted((words for _, _, words in group), reverse=True)
 
 
 def test_it_streams() -> None:
