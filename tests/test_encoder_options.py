@@ -293,6 +293,11 @@ def test_adapters_alone_are_trained_and_the_bundle_tags_identically(
         tagger.tag(learned.target.dev, confidence=True), again.tag(learned.target.dev, confidence=True), strict=True
     ):
         assert one == other
+    exact = torch.cat(states(again.encoder, table, sentences)).clone()
+    to_int8(again)
+    rough = torch.cat(states(again.encoder, table, sentences))
+    assert not torch.equal(exact, rough)
+    assert torch.cosine_similarity(exact, rough).min() > 0.97
 
 
 @needs_peft

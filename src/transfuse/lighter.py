@@ -45,6 +45,10 @@ def to_int8(tagger: Tagger) -> None:
         with warnings.catch_warnings():
             # the successor is a package of its own; until torch drops this, it needs none
             warnings.filterwarnings("ignore", message=r"(?s).*(torch\.ao\.quantization|torch\.quantize_per)")
+            modules: list[Any] = list(part.model.modules())
+            for module in modules:
+                if hasattr(module, "lora_A"):  # an adapter is added to the map that it stands beside
+                    module.merge()
             for group in _groups(part.model.eval()):
                 maps: list[Any] = [part.model.get_submodule(name) for name in group.names]
                 shared = _Rounded(maps, group.apart)

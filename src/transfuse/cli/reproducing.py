@@ -59,7 +59,7 @@ def reproduce(
     A finished cell leaves a record of a few kB and is never run again, so that a killed grid goes on. Leaves with 1
     where a run failed.
     """
-    from transfuse.experiments.reproduce import choose_cells, find_reproductions, read_reproduction
+    from transfuse.experiments.reproduce import find_reproductions, read_reproduction
 
     use_threads(1)
     check_device(device)
@@ -70,7 +70,7 @@ def reproduce(
     if not name:
         _list(found, as_json)
         return
-    chosen = [(each, choose_cells(each.comparison, only)) for each in found]
+    chosen = _choose(found, only, jobs)
     failures: list[Failure] = []
     figures: list[dict[str, Any]] = []
     for each, cells in chosen:
@@ -117,12 +117,23 @@ def _list(found: list[Reproduction], as_json: bool) -> None:
             say(f"{row['name']}: {row['stale']} stale records, of other recipes than the shipped one")
 
 
+def _choose(found: list[Reproduction], only: list[str], jobs: int) -> list[tuple[Reproduction, list[Cell]]]:
+    """The cells of each row, once what those that are to be run read is seen to be there."""
+    from transfuse.experiments.cells import check_present
+    from transfuse.experiments.reproduce import choose_cells
+
+    chosen = [(each, choose_cells(each.comparison, only)) for each in found]
+    if jobs:
+        for each, cells in chosen:
+            check_present(each.pending(cells), each.recipe)
+    return chosen
+
+
 def _run(each: Reproduction, cells: list[Cell], output: Path, *, jobs: int, device: str, keep: bool) -> list[Failure]:
     """Run those of some cells that have no record, and remove the folder of each that then has one."""
-    from transfuse.experiments.cells import check_data, check_present, run_cells
+    from transfuse.experiments.cells import check_data, run_cells
 
     folder, pending = output / each.name, each.pending(cells)
-    check_present(pending, each.recipe)
     check_data(cells, each.records, folder)
     with watching_cells(len({cell.recipe.hash for cell in cells}), len(pending)) as watch:
 

@@ -46,6 +46,7 @@ class MixedTable:
         self.vocabulary = vocabulary
         self._words, self._pieces = FormTable(vocabulary.words), PieceTable(vocabulary.pieces, most=most)
         self._number: dict[tuple[int, int], int] = {}
+        self._forms: MixedForms | None = None
 
     def __len__(self) -> int:
         return len(self._number)
@@ -61,6 +62,7 @@ class MixedTable:
         self._words.clear()
         self._pieces.clear()
         self._number.clear()
+        self._forms = None
 
     def spell(self, text: str, offsets: Sequence[tuple[int, int]], corpus: str = "") -> list[str]:
         """The words of a sentence, each with what stands right before it and what is told of its place and corpus."""
@@ -75,8 +77,10 @@ class MixedTable:
 
     def forms(self) -> MixedForms:
         """All forms numbered so far, in order."""
-        rows = torch.tensor(list(self._number), dtype=torch.long).view(-1, 2)
-        return MixedForms(self._words.forms().select(rows[:, 0]), self._pieces.forms().select(rows[:, 1]))
+        if self._forms is None or len(self._forms) < len(self):
+            rows = torch.tensor(list(self._number), dtype=torch.long).view(-1, 2)
+            self._forms = MixedForms(self._words.forms().select(rows[:, 0]), self._pieces.forms().select(rows[:, 1]))
+        return self._forms
 
     def dropped(self, forms: MixedForms, amount: float) -> Tensor:
         """See `transfuse.taggers.vocabulary.FormTable.dropped`."""

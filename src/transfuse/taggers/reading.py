@@ -366,13 +366,12 @@ class _Kept:
 class _Unkept:
     """The forms of an encoder with a pre-trained model, which computes nothing that could be kept beyond a sentence."""
 
-    together = 600
-    """See `_Kept.together`; padding costs a transformer as much as words do, and little at a time stays in cache."""
-
     def __init__(self, encoder: AnyEncoder, table: PieceTable | MixedTable) -> None:
         self.table = table
         self._encoder: Any = encoder
         self._counts: list[int] = []
+        # little at a time stays in a processor's cache; another device has the more to do at once
+        self.together = 600 if encoder.device.type == "cpu" else 1_500
 
     def cost(self, numbers: Sequence[int]) -> int:
         """See `_Kept.cost`: pieces."""
