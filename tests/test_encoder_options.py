@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 import shutil
 import sys
-import warnings
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,7 +19,7 @@ from transfuse import bundle, cli
 from transfuse.encoders.known import _shape
 from transfuse.ensembles.votes import VoteTagger
 from transfuse.experiments.recipe import make_recipe
-from transfuse.lighter import _Part, to_int8
+from transfuse.lighter import to_int8
 from transfuse.methods.retrain import Retrain
 from transfuse.methods.target_only import TargetOnly
 from transfuse.nn.kept import KeptStates
@@ -32,7 +29,6 @@ from transfuse.taggers.architecture import Architecture
 from transfuse.taggers.bilstm import BiLSTMEncoder
 from transfuse.taggers.encoding import Supervised, new_encoding
 from transfuse.taggers.layers import layer_of
-from transfuse.taggers.neural import NeuralTagger
 from transfuse.taggers.transformer import Lora, TransformerEncoder
 from transfuse.taggers.vectors import Vectors
 from transfuse.text import ConfigError, DataError
@@ -353,47 +349,13 @@ def test_int8_is_near_and_of_transformers_alone(
     rough = torch.cat(states(plain, table, sentences))
     assert not torch.equal(exact, rough)
     assert torch.cosine_similarity(exact, rough).min() > 0.97
-    maps = [m for m in tagger.encoder.model.modules() if isinstance(m, _Part)]
-    assert family != "bert" or {len(m.shared.sizes) for m in maps} == {1, 3}, "query, key and value read the same"
-    assert any(m.shared.apart for m in maps) and not any(
-        isinstance(m, torch.nn.Linear) for m in tagger.encoder.model.modules()
-    )
+    assert not any(isinstance(m, torch.nn.Linear) for m in tagger.encoder.model.modules())
     (tmp_path / "notes.txt").write_text("fever after aspirin\n" * 3)
     for more in ([], ["--int8"]):
         with pytest.raises(SystemExit) as status:
             cli.main(["tag", str(tmp_path / "bundle"), str(tmp_path / "notes.txt"), *more])
         assert status.value.code == 0
         assert len(capsys.readouterr().out.splitlines()) == 3
-
-
-def test_a_unit_that_stands_out_does_not_make_the_others_coarse() -> None:
-    torch.manual_seed(0)
-    inner = torch.nn.Sequential(torch.nn.Embedding(9, 16), torch.nn.LayerNorm(16), torch.nn.Linear(16, 64))
-    inner[1].weight.data[3] = 40.0
-
-    class Model(torch.nn.Module):
-        config = SimpleNamespace(vocab_size=9)
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.inner = inner
-
-        def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
-            return self.inner(input_ids)  # type: ignore[no-any-return]
-
-    part = Transformer.__new__(Transformer)
-    torch.nn.Module.__init__(part)
-    part.model = Model().eval()
-    ids = torch.arange(9)[None]
-    exact = part.model(ids).detach()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        plain = torch.ao.quantization.quantize_dynamic(copy.deepcopy(part.model), {torch.nn.Linear})
-    tagger = NeuralTagger.__new__(NeuralTagger)
-    tagger.encoder = part
-    to_int8(tagger)
-    ours, theirs = ((model(ids) - exact).abs().max() for model in (part.model, plain))
-    assert ours < theirs / 5
 
 
 def test_int8_without_a_transformer_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
