@@ -140,6 +140,27 @@ def test_a_map_that_is_fed_in_two_ways_is_not_joined() -> None:
     assert error(model, light) < 0.03
 
 
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_curve_that_others_need_stays(elsewhere: bool) -> None:
+    class Shared(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.bend = nn.GELU()
+            self.maps = nn.ModuleList([nn.Linear(16, 64), nn.Linear(64, 16), nn.Linear(16, 48), nn.Linear(48, 16)])
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            one, two, three, four = self.maps
+            x = x + two(self.bend(one(x)))
+            x = x + four(self.bend(three(x)))
+            return self.bend(x) if elsewhere else x
+
+    model = Model(Shared())
+    light = copy.deepcopy(model)
+    lighten(light)
+    assert error(model, light) < 0.03
+    assert isinstance(light.inner[2].bend, nn.GELU if elsewhere else nn.Identity)
+
+
 @pytest.mark.parametrize("seven", [False, True])
 def test_a_product_is_that_of_the_rounded_numbers(seven: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: not seven, raising=False)

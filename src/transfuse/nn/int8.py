@@ -129,6 +129,7 @@ class _Watch:
     reads: list[_Read] = field(default_factory=list)
     read: dict[str, _Read] = field(default_factory=dict)
     _fed: dict[str, set[tuple[str, str, _Curve] | None]] = field(default_factory=dict)
+    _bent: dict[str, set[str | None]] = field(default_factory=dict)
     _last: Tensor | None = None
     _made: _Made | None = None
 
@@ -155,11 +156,10 @@ class _Watch:
             came = (made.by, *made.bent) if made and made.bent else None
             self._fed.setdefault(name, set()).add(came)
             self._made = _Made(found, name)
-        elif made and not made.bent and found.shape == given[0].shape:
-            curve = next(
-                (key for key, bend in _CURVES.items() if torch.allclose(bend(given[0]), found, atol=1e-6)), None
-            )
-            self._made = _Made(found, made.by, (name, curve)) if curve else None
+            return
+        curve = _curve(given[0], found) if made and not made.bent else None
+        self._bent.setdefault(name, set()).add(made.by if made and curve else None)
+        self._made = _Made(found, made.by, (name, curve)) if made and curve else None
 
     def _note_read(self, name: str, x: Tensor) -> None:
         units = x.flatten(0, -2)
@@ -176,13 +176,20 @@ class _Watch:
         self._last = x
 
     def joined(self) -> list[_Joint]:
-        """The maps between which nothing else stands, whenever they were called."""
+        """The maps between which a curve stands and nothing else, whenever any of the three was called."""
         found = []
         for name, ways in self._fed.items():
             [way, *others] = ways
             if way and not others and len(self.read[name].names) == 1 == len(self.read[way[0]].names):
                 found.append(_Joint(way[0], way[1], name, way[2]))
-        return found
+        widen = {joint.widens for joint in found}
+        return [joint for joint in found if self._bent[joint.bends] <= widen]
+
+
+def _curve(x: Tensor, found: Tensor) -> _Curve | None:
+    if found.shape != x.shape:
+        return None
+    return next((key for key, bend in _CURVES.items() if torch.allclose(bend(x), found, atol=1e-6)), None)
 
 
 class _Scale(NamedTuple):
