@@ -12,7 +12,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from transfuse.nn.crf import CRF, Lattice, Scores
@@ -149,11 +151,11 @@ class PieceLattice(Lattice):
 
     several: Tensor
 
-    def step(self, row: int, word: int) -> Tensor:
+    def step(self, row: int, word: int) -> NDArray[np.float64]:
         """See `Lattice.step`."""
         tags = self.forward.shape[2]
         before, after = (tags * int(kind) for kind in self.several[row, word - 1 : word + 1])
-        return self.move[before : before + tags, after : after + tags]
+        return self.numbers.move[before : before + tags, after : after + tags]
 
 
 def _never(emissions: Tensor) -> float:
