@@ -6,6 +6,7 @@ import contextlib
 import json
 import math
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -30,6 +31,7 @@ from tiny import FAMILIES, brief, loaded, make, states, task
 from transfuse import bundle, cli, formats
 from transfuse.data.task import resolve_target
 from transfuse.encoders import pretrained
+from transfuse.encoders.known import find
 from transfuse.encoders.pieces import PieceTable
 from transfuse.formats import parse_spec
 from transfuse.mirror import digest
@@ -46,6 +48,8 @@ from transfuse.text import ConfigError, Corpus, DataError, Document, TransfuseEr
 from transfuse.words import sentences, words
 
 WORDS = "fever aspirin after asymptomatic rash cough in dose-5".split()  # noqa: SIM905
+
+pytestmark = pytest.mark.filterwarnings("ignore:a word of")  # its tables read eight pieces of one
 
 
 def sentence(draw: random.Random, longest: int = 9) -> str:
@@ -686,3 +690,9 @@ def test_encoders_and_folders_that_are_none(
         pretrain(Pretraining(made["bert"], (notes,)), mine / "thesis.txt")
     assert [path.name for path in mine.iterdir()] == ["thesis.txt"]
     assert formats.parse_spec(notes)[0] == "txt"
+
+
+def test_of_a_run_the_encoder_in_it_is_named(made: dict[str, str], tmp_path: Path) -> None:
+    shutil.copytree(made["bert"], tmp_path / "run" / "encoder")
+    with pytest.raises(ConfigError, match=r"run holds no config\.json, so it is no encoder; .*run/encoder is one"):
+        find(str(tmp_path / "run"))

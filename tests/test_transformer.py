@@ -220,7 +220,9 @@ def test_every_word_has_pieces_and_a_limit(tokenizer: Callable[[], Tokenizer]) -
         assert all(pieces.of(word, before)[0] for before in ("", "x"))
     table = PieceTable(pieces, most=8)
     long = "ab" * 40 + "z"
-    table.numbers([long, "x"])
+    with pytest.warns(UserWarning, match=r"a word of 81 characters \(abab.* is read from both ends") as told:
+        table.numbers([long, "x", long + "z"])
+    assert len(told) == 1
     forms = table.forms()
     assert forms.counts.tolist()[0] == 8
     assert pieces.tokenizer.id_to_token(int(forms.pieces[0, 7])) in ("z", "##z")
@@ -229,6 +231,7 @@ def test_every_word_has_pieces_and_a_limit(tokenizer: Callable[[], Tokenizer]) -
 READ = Pieces(byte_pairs(), unknown=0, pad=1, left=False)
 
 
+@pytest.mark.filterwarnings("ignore:a word of")
 @given(st.text(max_size=40))
 @settings(max_examples=100)
 def test_any_text_can_be_read(text: str) -> None:

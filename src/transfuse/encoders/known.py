@@ -118,7 +118,9 @@ def find(name: str) -> Path:
 
 def _checked(folder: Path, name: str) -> Path:
     if not (folder / "config.json").is_file():
-        raise ConfigError(f"encoder.name = {name!r}: {folder} holds no config.json, so it is no encoder")
+        inner = folder / "encoder"
+        hint = f"; {inner} is one" if (inner / "config.json").is_file() else ""
+        raise ConfigError(f"encoder.name = {name!r}: {folder} holds no config.json, so it is no encoder{hint}")
     if not any(folder.glob("model*.safetensors")):
         raise ConfigError(
             f"encoder.name = {name!r}: there is no model.safetensors; other kinds of weights can run code when they "

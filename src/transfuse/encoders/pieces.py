@@ -7,6 +7,7 @@ a word (``##53``) where the tokenizer would make it so, and no piece ever belong
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -77,11 +78,13 @@ class PieceTable:
 
     Args:
         vocabulary: cuts words into pieces.
-        most: pieces of a word that are read, at most: the first ones, and a quarter of them from its end.
+        most: pieces of a word that are read, at most: the first ones, and a quarter of them from its end. The first
+            word that is longer is told in a warning.
     """
 
     def __init__(self, vocabulary: Pieces, *, most: int) -> None:
         self.vocabulary, self.most = vocabulary, most
+        self._told = False
         self.clear()
 
     def __len__(self) -> int:
@@ -134,6 +137,13 @@ class PieceTable:
         pieces, head = self.vocabulary.of(word, before)
         if len(pieces) <= self.most:
             return pieces, head
+        if not self._told:
+            self._told = True
+            warnings.warn(
+                f"a word of {len(word):,} characters ({word[:20]}...) has more pieces than the {self.most} that are "
+                "read: it is read from both ends, and so are others as long",
+                stacklevel=2,
+            )
         tail = self.most // 4
         return pieces[: self.most - tail] + pieces[len(pieces) - tail :], head
 
