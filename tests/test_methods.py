@@ -36,6 +36,7 @@ SMALL: dict[str, Any] = {
     "vectors": Vectors(kind="none"),
     "training": Training(epochs=6, steps=40, rate=8e-3),
     "source_training": Training(epochs=3, steps=40, rate=8e-3),
+    "shared_training": Training(epochs=3, steps=40, rate=8e-3, select="last"),
     "round_training": Training(epochs=1, steps=20, rate=4e-3),
     "rounds": 1,
     "target_passes": 1,

@@ -289,7 +289,13 @@ SHARING = [name for name in methods.names() if issubclass(methods.get(name), Sup
 def test_every_method_that_shares_the_encoder(name: str, made: dict[str, str], tmp_path: Path) -> None:
     kind: Any = methods.get(name)
     training = Training(epochs=1, steps=2, rate=0.01, select="last")
-    how = {"source_training": training, "source_epochs": 0.2, "raw_epochs": 0.2, "rounds": 1}
+    how = {
+        "source_training": training,
+        "shared_training": training,
+        "source_epochs": 0.2,
+        "raw_epochs": 0.2,
+        "rounds": 1,
+    }
     method = kind(
         architecture=architecture(made["bert"]),
         vectors=Vectors(kind="none"),
