@@ -246,6 +246,24 @@ def test_documents_of_one_text_are_not_divided(tmp_path: Path) -> None:
     assert {name: len(split) for name, split in corpus.splits.items()} == {"train": 36, "dev": 6, "test": 18}
 
 
+def test_passages_of_one_document_are_not_divided(tmp_path: Path) -> None:
+    write(tmp_path / "all.jsonl", sentences("asthma", 60))
+    rows = [json.loads(line) for line in (tmp_path / "all.jsonl").read_text().splitlines()]
+
+    def split(articles: int) -> dict[str, set[str]]:
+        path = tmp_path / f"{articles}.jsonl"
+        path.write_text("".join(json.dumps({**row, "id": f"a{i % articles}"}) + "\n" for i, row in enumerate(rows)))
+        corpus = resolve(str(path))
+        assert sum(map(len, corpus.splits.values())) == 60
+        return {name: {document.id.partition("#")[0] for document in part} for name, part in corpus.splits.items()}
+
+    found = split(20)
+    assert {name: len(ids) for name, ids in found.items()} == {"train": 12, "dev": 2, "test": 6}
+    assert len(set.union(*found.values())) == 20
+    few = split(4)
+    assert few["train"] & few["test"], "four are too few to be kept whole"
+
+
 def test_documents_of_one_text_are_held_out_together(tmp_path: Path) -> None:
     (tmp_path / "notes").mkdir()
     write(tmp_path / "notes" / "train.jsonl", sentences("asthma", 10) * 6)

@@ -16,7 +16,7 @@ from typing import Literal
 from transfuse.losses import Losses
 from transfuse.text import DataError, Document, Entity
 
-__all__ = ["UNITS", "Builder", "Fragments", "Ids", "Mark", "Mismatch", "Passage", "Unit"]
+__all__ = ["UNITS", "Builder", "Fragments", "Ids", "Mark", "Mismatch", "Passage", "Unit", "kin"]
 
 Unit = Literal["auto", "characters", "utf-16", "bytes", "crlf"]
 Mismatch = Literal["keep", "move", "drop", "raise"]
@@ -112,6 +112,26 @@ class Ids:
         name = f"{identifier}#{count}"
         self._losses.add("altered", "document id is there twice", document=name, line=line)
         return self.unique(name, line)
+
+
+def kin(documents: Sequence[Document], least: int) -> list[list[int]]:
+    """Numbers of documents by what goes together when they are divided, in the order of the first of each.
+
+    What came under one id (see `Ids`) is of one article or patient; of the others, those with the same text are one.
+
+    Args:
+        documents: what is to be divided.
+        least: into how many at least; where ids tell fewer apart, they tell nothing, and texts alone decide.
+    """
+    ids = {document.id for document in documents}
+    first = {document.id: re.sub(r"(#\d+)+$", "", document.id) for document in documents}
+    shared = {name for each, name in first.items() if each != name and name in ids}
+    by_id = [("id", name) if (name := first[each.id]) in shared else ("text", each.text) for each in documents]
+    keys = by_id if len(set(by_id)) >= least else [("text", each.text) for each in documents]
+    groups: dict[tuple[str, str], list[int]] = {}
+    for number, key in enumerate(keys):
+        groups.setdefault(key, []).append(number)
+    return list(groups.values())
 
 
 class Builder:

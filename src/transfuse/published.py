@@ -10,6 +10,7 @@ from pathlib import Path, PurePath
 from transfuse.formats import read
 from transfuse.labels import LabelMap
 from transfuse.losses import Losses
+from transfuse.mentions import kin
 from transfuse.mirror import ORIGINS, fetch
 from transfuse.text import ConfigError, Corpus, DataError, Document, SpanError
 
@@ -142,7 +143,7 @@ class Raw:
             yield from self.reader(path)
 
 
-def hold_out(corpus: Corpus, share: float, *, seed: int, split: str = "dev", by_text: bool = False) -> Corpus:
+def hold_out(corpus: Corpus, share: float, *, seed: int, split: str = "dev", together: bool = False) -> Corpus:
     """Move a drawn share of the training documents into another split, for corpora published without it.
 
     The draw goes by document and by nothing else: where documents are sentences, sentences of one article may end up
@@ -153,8 +154,8 @@ def hold_out(corpus: Corpus, share: float, *, seed: int, split: str = "dev", by_
         share: strictly between 0 and 1.
         seed: decides the draw, and nothing else does.
         split: the split to make.
-        by_text: let documents of one text go together. The draws of published corpora, of which numbers are printed,
-            were made without.
+        together: what belongs together stays so, see `transfuse.mentions.kin`. The draws of published corpora, of
+            which numbers are printed, were made without.
 
     Raises:
         ConfigError: the share is out of range, the split is there already, or there are too few documents.
@@ -163,19 +164,18 @@ def hold_out(corpus: Corpus, share: float, *, seed: int, split: str = "dev", by_
         raise ConfigError(f"a share to hold out lies strictly between 0 and 1, not at {share}")
     if corpus.splits.get(split):
         raise ConfigError(f"corpus {corpus.name} has a {split} split already")
-    groups: dict[str | int, list[int]] = {}
-    for i, document in enumerate(corpus.train):
-        groups.setdefault(document.text if by_text else i, []).append(i)
+    groups = kin(corpus.train, 2) if together else [[i] for i in range(len(corpus.train))]
     if len(groups) < 2:
-        different = " different" if by_text else ""
+        different = " different" if together else ""
         raise ConfigError(
             f"corpus {corpus.name} has {len(groups)}{different} training documents: too few to hold out any"
         )
     number = min(max(1, round(share * len(corpus.train))), len(corpus.train) - 1)
+    group_of = {i: group for group in groups for i in group}
     drawn: set[int] = set()
     for i in random.Random(f"hold_out/{seed}").sample(range(len(corpus.train)), number):
         if len(drawn) < number:
-            drawn.update(groups[corpus.train[i].text if by_text else i])
+            drawn.update(group_of[i])
     kept = tuple(document for i, document in enumerate(corpus.train) if i not in drawn)
     held = tuple(document for i, document in enumerate(corpus.train) if i in drawn)
     return replace(corpus, splits={**corpus.splits, "train": kept, split: held})

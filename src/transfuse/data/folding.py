@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from transfuse.mentions import kin
 from transfuse.ranges import check_ranges
 from transfuse.text import ConfigError, Corpus, DataError, Document
 
@@ -58,10 +59,10 @@ def hold_fold(corpus: Corpus, fold: Fold) -> Corpus:
         raise DataError(f"{corpus.name}: document {doubled[0]} is there twice: ids must be unique to be divided")
     held = set(stratified(documents, fold.of, seed=fold.seed)[fold.number - 1])
     rest = [number for number in range(len(documents)) if number not in held]
-    texts = len({documents[number].text for number in rest})
-    if texts < 2:
+    apart = len(kin([documents[number] for number in rest], 2))
+    if apart < 2:
         raise DataError(f"{corpus.name}: {fold.of} parts of {len(documents)} documents leave none for training and dev")
-    dev = {rest[i] for i in stratified([documents[i] for i in rest], min(_DEV, texts), seed=fold.seed)[0]}
+    dev = {rest[i] for i in stratified([documents[i] for i in rest], min(_DEV, apart), seed=fold.seed)[0]}
     rows = {"train": [number for number in rest if number not in dev], "dev": sorted(dev), "test": sorted(held)}
     made = {split: tuple(documents[number] for number in numbers) for split, numbers in rows.items()}
     return replace(corpus, name=f"{corpus.name}, fold {fold.number} of {fold.of}", splits=made)
@@ -71,8 +72,8 @@ def stratified(documents: Sequence[Document], parts: int, *, seed: int) -> list[
     """Numbers of documents by part: each in exactly one, none empty.
 
     The iterative stratification of Sechidis, Tsoumakas & Vlahavas (2011, algorithm 1), with two things of our own:
-    what is to be even are the counts of mentions, so that documents with many are placed first; and documents with the
-    same text go together.
+    what is to be even are the counts of mentions, so that documents with many are placed first; and what belongs
+    together goes together (`transfuse.mentions.kin`).
 
     Args:
         documents: what to divide.
@@ -82,15 +83,13 @@ def stratified(documents: Sequence[Document], parts: int, *, seed: int) -> list[
     Raises:
         DataError: there are fewer different texts than parts.
     """
-    groups: dict[str, list[int]] = {}
-    for number, document in enumerate(documents):
-        groups.setdefault(document.text, []).append(number)
+    groups = kin(documents, parts)
     if len(groups) < parts:
         raise DataError(f"{len(groups)} documents with different texts cannot be divided into {parts} parts")
-    labels = [Counter(e.label for number in group for e in documents[number].entities) for group in groups.values()]
-    placed = _Placing(labels, [len(group) for group in groups.values()], parts, seed).place()
+    labels = [Counter(e.label for number in group for e in documents[number].entities) for group in groups]
+    placed = _Placing(labels, [len(group) for group in groups], parts, seed).place()
     found: list[list[int]] = [[] for _ in range(parts)]
-    for part, group in zip(placed, groups.values(), strict=True):
+    for part, group in zip(placed, groups, strict=True):
         found[part] += group
     return [tuple(sorted(numbers)) for numbers in found]
 

@@ -16,6 +16,7 @@ from transfuse.data.augmentation import Augment
 from transfuse.data.folding import Fold, hold_fold
 from transfuse.labels import LabelMap, common_name
 from transfuse.losses import Losses
+from transfuse.mentions import kin
 from transfuse.published import hold_out
 from transfuse.ranges import check_ranges
 from transfuse.text import ConfigError, Corpus, DataError, Document, Entity, LabelError, Task
@@ -188,7 +189,7 @@ def _read(spec: str, losses: Losses | None, divide: bool) -> Corpus:
         splits = _divide(documents(place), path) if divide else {"train": documents(place)}
     labels = sorted({e.label for docs in splits.values() for d in docs for e in d.entities})
     corpus = Corpus(place.name.partition(".")[0], splits, tuple(labels), _language(next(iter(splits.values()))))
-    return corpus if corpus.dev or not divide else hold_out(corpus, 0.1, seed=0, by_text=True)
+    return corpus if corpus.dev or not divide else hold_out(corpus, 0.1, seed=0, together=True)
 
 
 def find_splits(folder: Path, losses: Losses | None = None) -> dict[str, Path]:
@@ -227,19 +228,17 @@ def find_splits(folder: Path, losses: Losses | None = None) -> dict[str, Path]:
 def _divide(documents: tuple[Document, ...], path: str) -> dict[str, tuple[Document, ...]]:
     """60 % train, 10 % dev, 30 % test by document (Giorgi & Bader 2018), the same for everybody.
 
-    Documents of one text go together.
+    Documents of one text, and those that came under one id, go together.
     """
     if (texts := len({document.text for document in documents})) < 5:
         raise DataError(f"too few different documents ({texts}) to be divided into train, dev and test", path=path)
     order = list(range(len(documents)))
     random.Random("divide/0").shuffle(order)
-    copies: dict[str, list[int]] = {}
-    for i in order:
-        copies.setdefault(documents[i].text, []).append(i)
+    groups = [[order[i] for i in group] for group in kin([documents[i] for i in order], 5)]
     dev, test = max(1, round(0.1 * len(order))), max(1, round(0.3 * len(order)))
     rows: dict[str, list[int]] = {"train": [], "dev": [], "test": []}
     place = 0
-    for numbers in copies.values():
+    for numbers in groups:
         rows["dev" if place < dev else "test" if place < dev + test else "train"] += numbers
         place += len(numbers)
     return {split: tuple(documents[i] for i in sorted(numbers)) for split, numbers in rows.items()}
