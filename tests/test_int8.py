@@ -43,11 +43,26 @@ class Gate(nn.Module):
         return F.gelu(one) * other
 
 
+class Wide(nn.Module):
+    """What a layer ends with."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.widen, self.bend, self.narrow = nn.Linear(16, 64), nn.GELU(), nn.Linear(64, 16)
+
+
 IDS = torch.arange(50).view(5, 10)
 
 
 def wide_and_narrow(curve: nn.Module, *more: nn.Module) -> Model:
     return Model(nn.Linear(16, 64), curve, *more, nn.Linear(64, 16))
+
+
+def lightened(model: Model) -> Model:
+    """A copy in 8-bit integers."""
+    light = copy.deepcopy(model)
+    lighten(light)
+    return light
 
 
 def error(model: Model, light: Model) -> float:
@@ -71,8 +86,7 @@ def error(model: Model, light: Model) -> float:
 )
 def test_what_stands_between_two_maps_is_known_by_what_it_does(curve: nn.Module, joined: bool) -> None:
     model = wide_and_narrow(curve, nn.Dropout())
-    light = copy.deepcopy(model)
-    lighten(light)
+    light = lightened(model)
     between: list[torch.Tensor] = []
     light.inner[5].register_forward_pre_hook(lambda _, given: between.append(given[0]))
     assert error(model, light) < 0.03
@@ -82,8 +96,7 @@ def test_what_stands_between_two_maps_is_known_by_what_it_does(curve: nn.Module,
 
 def test_maps_with_a_gate_between_are_rounded_apart() -> None:
     model = Model(nn.Linear(16, 128), Gate(), nn.Linear(64, 16))
-    light = copy.deepcopy(model)
-    lighten(light)
+    light = lightened(model)
     assert not any(isinstance(layer, nn.Linear) for layer in light.modules())
     assert error(model, light) < 0.03
 
@@ -98,8 +111,7 @@ def test_maps_that_read_the_same_are_multiplied_once(monkeypatch: pytest.MonkeyP
             return torch.cat([self.one(x), self.two(x), self.three(x), self.one(x[..., :1] * x)], -1)
 
     model = Model(Three())
-    light = copy.deepcopy(model)
-    lighten(light)
+    light = lightened(model)
     times: list[int] = []
     real = int8._Product.__call__
     monkeypatch.setattr(int8._Product, "__call__", lambda self, x: times.append(1) or real(self, x))
@@ -108,35 +120,25 @@ def test_maps_that_read_the_same_are_multiplied_once(monkeypatch: pytest.MonkeyP
 
 
 def test_a_layer_that_is_called_again_has_the_scale_of_all_calls() -> None:
-    class Again(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.widen, self.bend, self.narrow = nn.Linear(16, 64), nn.GELU(), nn.Linear(64, 16)
-
+    class Again(Wide):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             small, large = (self.narrow(self.bend(self.widen(x * size))) for size in (1.0, 4.0))
             return small + large
 
     model = Model(Again())
-    light = copy.deepcopy(model)
-    lighten(light)
+    light = lightened(model)
     assert isinstance(light.inner[2].bend, nn.Identity)
     assert error(model, light) < 0.03
 
 
 def test_a_map_that_is_fed_in_two_ways_is_not_joined() -> None:
-    class Both(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.widen, self.bend, self.narrow = nn.Linear(16, 64), nn.GELU(), nn.Linear(64, 16)
-
+    class Both(Wide):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             found: torch.Tensor = self.narrow(self.bend(self.widen(x))) + self.narrow(self.widen(x).sin())
             return found
 
     model = Model(Both())
-    light = copy.deepcopy(model)
-    lighten(light)
+    light = lightened(model)
     assert error(model, light) < 0.03
 
 
@@ -155,8 +157,7 @@ def test_a_curve_that_others_need_stays(elsewhere: bool) -> None:
             return self.bend(x) if elsewhere else x
 
     model = Model(Shared())
-    light = copy.deepcopy(model)
-    lighten(light)
+    light = lightened(model)
     assert error(model, light) < 0.03
     assert isinstance(light.inner[2].bend, nn.GELU if elsewhere else nn.Identity)
 
@@ -195,8 +196,7 @@ def test_a_unit_that_stands_out_does_not_make_the_others_coarse(curve: Any) -> N
         if curve is not None:
             model.inner[2].weight[:, 3] /= 40.0
             model.inner[2].bias[5] = 60.0
-    light = copy.deepcopy(model)
-    lighten(light)
+    light = lightened(model)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         plain = torch.ao.quantization.quantize_dynamic(copy.deepcopy(model), {nn.Linear})  # type: ignore[no-untyped-call]
