@@ -8,6 +8,7 @@ be; code points win a tie. Whatever had to be changed is counted in the loss rep
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
@@ -121,13 +122,19 @@ def kin(documents: Sequence[Document], least: int) -> list[list[int]]:
 
     Args:
         documents: what is to be divided.
-        least: into how many at least; where ids tell fewer apart, they tell nothing, and texts alone decide.
+        least: into how many at least; where ids tell fewer apart, texts alone decide, and a warning says so.
     """
     ids = {document.id for document in documents}
     first = {document.id: re.sub(r"(#\d+)+$", "", document.id) for document in documents}
     shared = {name for each, name in first.items() if each != name and name in ids}
     by_id = [("id", name) if (name := first[each.id]) in shared else ("text", each.text) for each in documents]
-    keys = by_id if len(set(by_id)) >= least else [("text", each.text) for each in documents]
+    keys = by_id
+    if shared and len(set(by_id)) < least:
+        warnings.warn(
+            f"ids tell only {len(set(by_id))} documents apart: parts of one stand on both sides, and scores flatter",
+            stacklevel=2,
+        )
+        keys = [("text", each.text) for each in documents]
     groups: dict[tuple[str, str], list[int]] = {}
     for number, key in enumerate(keys):
         groups.setdefault(key, []).append(number)
