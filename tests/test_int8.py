@@ -203,6 +203,18 @@ def test_a_unit_that_stands_out_does_not_make_the_others_coarse(curve: Any) -> N
     assert error(model, light) < error(model, plain) / 3
 
 
+@pytest.mark.parametrize(
+    ("high", "copies"), [([1.0, 2.0, 0.0], 0), ([20.0, 4.0, 4.5], 4), ([5.0, 5.9, 4.0], 0), ([6.1, 6.2, 3.0], 2)]
+)
+def test_units_that_are_split_say_together_what_they_said(high: list[float], copies: int) -> None:
+    places, below, end = int8._split(torch.tensor(high))
+    assert len(places) == len(high) + copies
+    values = torch.rand(100, len(high)) * torch.tensor(high)
+    said = (values[:, places] - below).clamp(torch.zeros(()), end)
+    whole = torch.zeros_like(values).index_add(1, places, said)
+    torch.testing.assert_close(whole, values)
+
+
 def test_a_torch_without_the_library_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
     with pytest.raises(ConfigError, match="int8 needs a torch that was built with oneDNN"):
