@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -391,40 +390,6 @@ def test_without_a_network_a_missing_model_is_one_line(no_network: list[object])
     with pytest.raises(ConfigError, match=r"encoder\.name = 'nobody/nothing' cannot be had from the hub"):
         known.find("nobody/nothing")
     assert no_network
-
-
-def test_weights_that_the_hub_converted_are_taken(
-    made: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    hub = pytest.importorskip("huggingface_hub")
-    asked = []
-    pickled = tmp_path / "main"
-    pickled.mkdir()
-    (pickled / "config.json").write_text("{}")
-
-    def download(repository: str, *, revision: str = "main", local_files_only: bool = False, **_: Any) -> str:
-        asked.append((revision, local_files_only))
-        if local_files_only:
-            raise FileNotFoundError(repository)
-        return str(pickled) if revision == "main" else made["bert"]
-
-    def offers(repository: str, **what: str) -> list[Any]:
-        assert what == {"author": "SFconvertbot", "discussion_type": "pull_request", "discussion_status": "open"}
-        titles = ("Add a card", "Adding `safetensors` variant of this model")
-        return [SimpleNamespace(title=title, git_reference=f"refs/pr/{i}") for i, title in enumerate(titles)]
-
-    monkeypatch.delenv("TRANSFUSE_OFFLINE", raising=False)
-    monkeypatch.setattr(hub, "snapshot_download", download)
-    monkeypatch.setattr(hub, "get_repo_discussions", offers)
-    assert known.find("somebody/something") == Path(made["bert"])
-    assert asked == [("main", True), ("main", False), ("refs/pr/1", False)]
-    monkeypatch.setattr(hub, "get_repo_discussions", lambda *_, **__: [])
-    with pytest.raises(ConfigError, match=r"there is no model\.safetensors; other .*/convert makes one"):
-        known.find("somebody/something")
-    here = {"somebody/something": Path(made["bert"])}
-    monkeypatch.setattr(known, "_cached", lambda: here)
-    monkeypatch.setenv("TRANSFUSE_OFFLINE", "1")
-    assert known.find("somebody/something") == Path(made["bert"])
 
 
 def test_what_is_refused(made: dict[str, str], tmp_path: Path) -> None:

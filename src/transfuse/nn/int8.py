@@ -65,7 +65,8 @@ def lighten(model: nn.Module) -> None:
     joined = watch.joined()
     inside = {name for joint in joined for name in (joint.widens, joint.narrows)}
     for joint in joined:
-        pair = _Pair(get(joint.widens), watch.read[joint.widens], get(joint.narrows), watch.read[joint.narrows], joint.curve)
+        first, second = ((get(name), watch.read[name]) for name in (joint.widens, joint.narrows))
+        pair = _Pair(*first, *second, joint.curve)
         model.set_submodule(joint.widens, _Call(pair.widen))
         model.set_submodule(joint.bends, nn.Identity())
         model.set_submodule(joint.narrows, _Call(pair.narrow))
