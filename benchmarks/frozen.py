@@ -29,24 +29,26 @@ def seconds(corpus: Corpus, encoder: TransformerEncoder) -> float:
     """CPU seconds of an epoch of training."""
     training = Training(epochs=1, steps=STEPS)
     method = TargetOnly(Architecture(encoder), training, Vectors(kind="none"))
-    run = Run(Path(tempfile.mkdtemp()))
-    method.fit(Task(corpus), run=run)
-    return float(run.records("trained")[-1]["cpu_seconds"])
+    with tempfile.TemporaryDirectory() as folder:
+        run = Run(Path(folder))
+        method.fit(Task(corpus), run=run)
+        return float(run.records("trained")[-1]["cpu_seconds"])
 
 
 def main() -> None:
     """Print CPU seconds and ratios."""
     torch.set_num_threads(1)
-    os.environ["TRANSFUSE_CACHE"] = tempfile.mkdtemp()
     corpus = department("cardiology", documents=160)
     corpus = replace(corpus, splits={"train": corpus.train})
     learned = TransformerEncoder(name=sys.argv[1] if len(sys.argv) > 1 else "minilm-l6")
     still = replace(learned, frozen="all")
-    told = {
-        "trained": seconds(corpus, learned),
-        "frozen, first": seconds(corpus, still),
-        "frozen, later": seconds(corpus, still),
-    }
+    with tempfile.TemporaryDirectory() as cache:
+        os.environ["TRANSFUSE_CACHE"] = cache
+        told = {
+            "trained": seconds(corpus, learned),
+            "frozen, first": seconds(corpus, still),
+            "frozen, later": seconds(corpus, still),
+        }
     for name, value in told.items():
         print(f"{name}: {value:.1f} CPU seconds an epoch of {STEPS} steps")
     print(f"kept states are {told['frozen, first'] / told['frozen, later']:.0f} times as fast as computing them")

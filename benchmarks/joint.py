@@ -16,20 +16,19 @@ from transfuse import methods
 from transfuse.data.task import Data, build_task
 from transfuse.run import Run
 from transfuse.taggers.vectors import Vectors
+from transfuse.text import Task
 from transfuse.transfer.together import paired_losses, start, together
 
 BOUND = 1.3
 NAMES = ("joint", "crf-l2", "mmd-crf-l2", "la-mmd", "la-dtl")
 
 
-def main(target: str = "ncbi-disease", source: str = "bc5cdr-disease", share: str = "0.05") -> None:
+def compare(task: Task, folder: Path) -> None:
     """Take the same steps with each method, in turn, and print what they cost."""
-    torch.set_num_threads(1)
-    task, _ = build_task(Data(target, (source,), share=float(share), limit=2000), seed=0)
     made = {}
     for name in NAMES:
         settings = methods.get(name)(vectors=Vectors(kind="none"))  # type: ignore[call-arg]
-        run = Run(Path(tempfile.mkdtemp()), seed=0)
+        run = Run(folder / name, seed=0)
         made[name] = settings, start(task, settings, run=run), run.stage("target")  # type: ignore[arg-type]
     settings, begun, stage = made["joint"]
     steps = [s for s in together(begun.target, begun.sources, settings, stage=stage, epoch=0) if s.source][:100]
@@ -44,6 +43,14 @@ def main(target: str = "ncbi-disease", source: str = "bc5cdr-disease", share: st
     for name, seconds in took.items():
         print(f"{name:12} {1000 * seconds / (len(steps) - 5):7.2f} ms a step, {seconds / took['joint']:.2f} of joint")
     print(f"at most {BOUND} times a joint step: {'yes' if took['la-dtl'] <= BOUND * took['joint'] else 'no'}")
+
+
+def main(target: str = "ncbi-disease", source: str = "bc5cdr-disease", share: str = "0.05") -> None:
+    """Compare them on a task; its names and share may be given."""
+    torch.set_num_threads(1)
+    task, _ = build_task(Data(target, (source,), share=float(share), limit=2000), seed=0)
+    with tempfile.TemporaryDirectory() as folder:
+        compare(task, Path(folder))
 
 
 if __name__ == "__main__":

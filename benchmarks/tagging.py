@@ -31,9 +31,10 @@ def main() -> None:
     method = load_recipe(find_recipe(RECIPE)).method
     assert isinstance(method, TargetOnly)
     method = replace(method, training=replace(method.training, epochs=EPOCHS))
-    run = Run(Path(tempfile.mkdtemp()))
-    tagger = method.fit(Task(corpus), run=run)
-    trained = run.records("trained")[-1]
+    with tempfile.TemporaryDirectory() as folder:
+        run = Run(Path(folder))
+        tagger = method.fit(Task(corpus), run=run)
+        trained = run.records("trained")[-1]
     print(f"training: {trained['sentences'] / trained['cpu_seconds']:.0f} sentences a CPU second")
     if len(sys.argv) > 1:
         tagger = bundle.load(Path(sys.argv[1]) / "bundle")

@@ -93,11 +93,11 @@ class Bare:
         return found
 
 
-def compare(corpus: Corpus) -> None:
+def compare(corpus: Corpus, folder: Path) -> None:
     """Print seconds and ratios of training and of tagging."""
     settings = Supervised(Architecture(TransformerEncoder(name=ENCODER)), vectors=Vectors(kind="none"))
     training = Training(epochs=1, steps=0, batch=BATCH, rate=1e-3, average=0.0, select="last")
-    run = Run(Path(tempfile.mkdtemp()), seed=0)
+    run = Run(folder, seed=0)
     corpus = corpus.with_split("dev", ())
     encoding = new_encoding([corpus], settings, task=Task(corpus), run=run)
     domain = read_domain(encoding, corpus, stage=run.stage("read"))
@@ -162,7 +162,8 @@ def main() -> None:
     torch.set_num_threads(1)
     corpus = corpora.load("ncbi-disease")
     if len(sys.argv) == 1:
-        compare(corpus)
+        with tempfile.TemporaryDirectory() as folder:
+            compare(corpus, Path(folder))
     for path in sys.argv[1:]:
         lighten(path, corpus)
 

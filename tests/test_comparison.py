@@ -572,8 +572,9 @@ def test_runs_on_a_target_that_changed_are_refused():
 RUNNABLE = plan(shares=[0.1], seeds=[0, 1]) | {
     "method": {
         "vectors": {"kind": "none"},
-        "training": {"epochs": 1, "steps": 2},
-        "architecture": {"encoder": {"hidden": 4}},
+        # what has learned nothing thinks every span possible, and a fusion looks at all of them
+        "training": {"epochs": 1, "steps": 2, "rate": 0.01},
+        "architecture": {"encoder": {"hidden": 16, "dropout": 0.1}},
     },
     "methods": {"broken": {"method": "target-only", "vectors": {"kind": "file", "path": "none.txt"}}},
 }
@@ -642,7 +643,10 @@ def test_what_runs_is_told_and_a_reason_is_one_line(tmp_path):
 
 
 def test_a_fusion_takes_its_members_from_their_cells_and_their_taggers_are_kept_no_longer(tmp_path):
-    methods = {"slow": {"method": "target-only"}, "fused": {"method": "fusion", "unites": ["slow", "crfsuite"]}}
+    methods = {
+        "slow": {"method": "target-only"},
+        "fused": {"method": "fusion", "rule": "vote", "unites": ["slow", "crfsuite"]},
+    }
     comparison = make_comparison({**RUNNABLE, **plan(shares=[1.0]), "methods": methods})
     wanted = [cell for cell in comparison.cells() if cell.variant.name in {"crfsuite", "slow", "fused"}]
     cells, records = {cell.variant.name: tmp_path / "cells" / cell.recipe.hash for cell in wanted}, tmp_path / "records"
@@ -666,7 +670,10 @@ def test_a_fusion_takes_its_members_from_their_cells_and_their_taggers_are_kept_
 
 
 def test_a_member_that_looks_at_no_source_is_taken_from_its_cell_by_a_fusion_that_has_one(tmp_path):
-    methods = {"fused": {"method": "fusion", "unites": ["target-only", "crfsuite", "retrain"]}}
+    methods = {
+        "retrain": {"source_training": {"epochs": 1, "steps": 2}},
+        "fused": {"method": "fusion", "rule": "vote", "unites": ["target-only", "crfsuite", "retrain"]},
+    }
     comparison = make_comparison({**RUNNABLE, **plan(shares=[1.0], methods=["retrain"]), "methods": methods})
     wanted = {cell.variant.name: cell for cell in comparison.cells()}
     fused = wanted["fused"].recipe

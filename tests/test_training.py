@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -15,43 +15,52 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from transfuse.experiments.recipe import make_recipe, run_recipe
 from transfuse.run import Run
 from transfuse.text import TransfuseError
 from transfuse.train import Training, fit
 
-CHILD = """
-import sys
-from pathlib import Path
-import torch
-torch.set_num_threads(1)
-from transfuse.experiments.recipe import make_recipe, run_recipe
-training = {"epochs": 3, "batch": 8, "average": 0.9}
-encoder = {"hidden": 12, "char_filters": 4, "recurrent_dropout": 0.2}
-recipe = make_recipe({
-    "data": {"target": "demo-cardiology", "sources": ["demo-neurology"], "share": 0.3, "limit": 60},
-    "method": {"name": "la-dtl", "init": "source", "source_epochs": 2.5, "architecture": {"encoder": encoder},
-               "training": training, "source_training": training, "vectors": {"kind": "none"}},
+LEARNED = {"epochs": 3, "steps": 60, "batch": 8, "average": 0.9}
+RECIPE = {
+    "data": {"target": "demo-cardiology", "sources": ["demo-neurology"], "share": 0.15, "limit": 30},
+    "method": {
+        "name": "la-dtl",
+        "init": "source",
+        "source_epochs": 2.5,
+        "architecture": {"encoder": {"hidden": 12, "char_filters": 4, "recurrent_dropout": 0.2}},
+        "training": LEARNED,
+        "source_training": LEARNED,
+        "vectors": {"kind": "none"},
+    },
     "run": {"seed": 7},
-})
-run_recipe(recipe, Path(sys.argv[1]), checkpoint_seconds=0.05)
-"""
+}
 
 
-def start(folder: Path) -> subprocess.Popen[bytes]:
-    """A child with a cache of its own: what another has learned from the source would spare it that stage."""
-    environment = os.environ | {"TRANSFUSE_CACHE": str(folder.with_suffix(".cache"))}
-    return subprocess.Popen([sys.executable, "-c", CHILD, str(folder)], stderr=subprocess.PIPE, env=environment)
+def live(folder: Path) -> None:
+    """With a cache of its own: what another has learned from the source would spare it that stage."""
+    os.environ["TRANSFUSE_CACHE"] = str(folder.with_suffix(".cache"))
+    torch.set_num_threads(1)
+    run_recipe(make_recipe(RECIPE), folder, checkpoint_seconds=0.05)
 
 
-def finish(child: subprocess.Popen[bytes]) -> None:
-    _, error = child.communicate(timeout=120)
-    assert child.returncode == 0, error.decode()
+def start(folder: Path) -> BaseProcess:
+    """A process that begins with everything imported, what optimizers need included."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, "torch._dynamo"])
+    child = context.Process(target=live, args=(folder,))
+    child.start()
+    return child
 
 
-def wait_for_checkpoint(folder: Path, child: subprocess.Popen[bytes]) -> None:
+def finish(child: BaseProcess) -> None:
+    child.join(120)
+    assert child.exitcode == 0
+
+
+def wait_for_checkpoint(folder: Path, child: BaseProcess) -> None:
     """Until this child has saved its state, or has ended."""
     began = time.time()
-    while child.poll() is None:
+    while child.is_alive():
         if any(path.stat().st_mtime > began for path in folder.glob("checkpoint/*.safetensors")):
             return
         time.sleep(0.01)
@@ -61,16 +70,14 @@ def test_killed_at_five_random_moments_it_ends_in_the_same_bytes(tmp_path: Path)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     finish(start(whole))
     draw = random.Random(5)
-    kills = 0
-    while kills < 5:
+    for _ in range(5):
         child = start(killed)
         # each life saves once at least, and so gets further than the one before it
         wait_for_checkpoint(killed, child)
         time.sleep(draw.uniform(0, 0.1))
-        child.send_signal(signal.SIGKILL)
-        child.communicate()
-        assert child.returncode == -signal.SIGKILL, "it ended before it was killed: give it more to do"
-        kills += 1
+        child.kill()
+        child.join()
+        assert child.exitcode == -signal.SIGKILL, "it ended before it was killed: give it more to do"
     finish(start(killed))
     for name in ("bundle/weights.safetensors", "bundle/vocabulary.json", "scores.json"):
         assert (whole / name).read_bytes() == (killed / name).read_bytes(), name
