@@ -33,7 +33,7 @@ FLOOR = 0.45
 SMALL: dict[str, Any] = {
     "architecture": Architecture(BiLSTMEncoder(hidden=24, word_width=24, char_filters=8, dropout=0.2)),
     "vectors": Vectors(kind="none"),
-    "training": Training(epochs=6, steps=40, rate=8e-3),
+    "training": Training(epochs=4, steps=40, rate=8e-3),
     "source_training": Training(epochs=3, steps=40, rate=8e-3),
     "shared_training": Training(epochs=3, steps=40, rate=8e-3, select="last"),
     "round_training": Training(epochs=1, steps=20, rate=4e-3),
