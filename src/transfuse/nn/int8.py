@@ -35,6 +35,9 @@ _COPIES = 16
 _STRAIGHT = 3.0
 """From here on no curve bends, and no unit is split below it: gelu of 3 is 2.996."""
 
+_WHOLE = 1.5 * 2**23
+"""Single precision holds no fractions here, so a sum is rounded, and its last bits say by how much it is above."""
+
 _PIECES = (32, 32)
 """Sentences and pieces of the batch that sets scales."""
 
@@ -228,13 +231,12 @@ class _Rounding:
 
     def __init__(self, scale: _Scale, units: Tensor) -> None:
         self._factors = units / scale.step
-        self._zeros = torch.full_like(units, scale.zero - 128)
+        self._zeros = torch.full_like(units, _WHOLE + scale.zero)
 
     def __call__(self, x: Tensor) -> Tensor:
         """``[..., inputs]``; what is past the scale becomes its end."""
-        rounded = torch.addcmul(self._zeros, x, self._factors).round_().clamp_(-128, 127)
-        # torch is several times slower to unsigned numbers; turning the highest bit adds 128
-        return rounded.to(torch.int8).view(torch.uint8).bitwise_xor_(128)
+        numbers = torch.addcmul(self._zeros, x, self._factors).clamp_(_WHOLE, _WHOLE + 255)
+        return numbers.view(torch.int32).to(torch.uint8)
 
 
 class _Product:
@@ -264,7 +266,7 @@ class _Product:
         return self._multiply(x, *scale, torch.uint8, curve[0], [], curve[1])
 
     def _multiply(self, x: Tensor, *after: Any) -> Tensor:
-        found: Tensor = torch.ops.onednn.qlinear_pointwise(x.contiguous(), *self._scale, *self._weights, *after)
+        found: Tensor = torch.ops.onednn.qlinear_pointwise.default(x.contiguous(), *self._scale, *self._weights, *after)
         return found
 
 
