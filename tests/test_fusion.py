@@ -853,7 +853,10 @@ SMALL = {
     "training": {"epochs": 2, "steps": 15, "rate": 0.01},
     "vectors": {"kind": "none"},
 }
-MEMBERS = ({"name": "retrain", "source_epochs": 1.0, **SMALL}, {"name": "crfsuite", "iterations": 15})
+MEMBERS = (
+    {"name": "retrain", "source_epochs": 1.0, "source_training": SMALL["training"], **SMALL},
+    {"name": "crfsuite", "iterations": 15},
+)
 
 
 @pytest.fixture(scope="module")

@@ -164,7 +164,8 @@ def test_a_comparison_is_not_taken_for_one_on_other_data(
     own: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     table = {"compare": {"tasks": [{"target": str(own)}], "seeds": [0]}}
-    table |= {"methods": {"target-only": {"training": {"epochs": 1, "steps": 2}, "vectors": {"kind": "none"}}}}
+    brief = {"training": {"epochs": 1, "steps": 2}, "architecture": {"encoder": {"hidden": 4}}}
+    table |= {"methods": {"target-only": {"vectors": {"kind": "none"}, **brief}, "crfsuite": {"iterations": 5}}}
     (tmp_path / "c.toml").write_text(tomli_w.dumps(table))
     command = ["compare", str(tmp_path / "c.toml"), "--out", str(tmp_path / "out")]
     for change, status in ((False, 0), (True, 2)):
@@ -183,9 +184,10 @@ def test_a_comparison_is_not_taken_for_one_with_other_files(tmp_path: Path, caps
     settings = {
         "training": {"epochs": 1, "steps": 2},
         "vectors": {"kind": "file", "path": str(vectors), "width": 2},
-        "architecture": {"encoder": {"gazetteers": [f"terms:{names}"]}},
+        "architecture": {"encoder": {"hidden": 4, "gazetteers": [f"terms:{names}"]}},
     }
-    table = {"compare": {"tasks": [{"target": "demo-neurology"}], "seeds": [0]}, "methods": {"target-only": settings}}
+    table = {"compare": {"tasks": [{"target": "demo-neurology"}], "seeds": [0]}}
+    table["methods"] = {"target-only": settings, "crfsuite": {"iterations": 5}}
     (tmp_path / "c.toml").write_text(tomli_w.dumps(table))
     command = ["compare", str(tmp_path / "c.toml"), "--out", str(tmp_path / "out")]
 
