@@ -194,6 +194,7 @@ def test_version(done):
         (["score", "gold.jsonl", "found.jsonl", "--kind", "lenient"], "'lenient'"),
         (["score", "gold.jsonl", "found.jsonl", "--bootstrap", "0"], "bootstrap"),
         (["corpora", "info", "ncbi-diseas"], "did you mean ncbi-disease"),
+        (["corpora", "info", "."], "which is a path: 'transfuse corpora check' looks into one"),
         (["corpora", "get", "weebo"], "weibo"),
         (["corpora", "check", "none.jsonl"], "none.jsonl: no such file"),
         (["methods", "magic"], "'magic'"),

@@ -11,6 +11,7 @@ import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
+from pathlib import Path
 from typing import TypeVar
 
 from transfuse.losses import Losses
@@ -82,6 +83,10 @@ def _registered(kind: str) -> Mapping[str, Published | Raw]:
 def _find(name: str, registered: Mapping[str, T]) -> T:
     if name in registered:
         return registered[name]
-    near = get_close_matches(name, registered, n=3)
-    hint = f"; did you mean {', '.join(near)}?" if near else "; 'transfuse corpora list' shows all"
+    if Path(name).exists():
+        hint = ", which is a path: 'transfuse corpora check' looks into one"
+    elif near := get_close_matches(name, registered, n=3):
+        hint = f"; did you mean {', '.join(near)}?"
+    else:
+        hint = "; 'transfuse corpora list' shows all"
     raise ConfigError(f"no corpus is called {name!r}{hint}")
