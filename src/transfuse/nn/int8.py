@@ -7,8 +7,8 @@ one half), and maps that narrow read four units in single precision beside the i
 LLM.int8(), section 3.2; there for large models).
 
 Where a map widens, a known curve bends what comes out, and a map narrows it, the three are one, and what stands between
-them is integers only. There units that stand out are split (after Zhao et al. 2019, outlier channel splitting, section
-3; there in halves): the first says what is within the scale, copies with lower biases what is past it.
+them is integers only. There, instead, units that stand out are split (Zhao et al. 2019, outlier channel splitting,
+section 3; theirs in halves): the first says what is within the scale, copies with lower biases what is past it.
 """
 
 from __future__ import annotations
