@@ -8,14 +8,14 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+
+from serving import Reply, serving
 
 DATE = "2026-01-01T00:00:00.000Z"
 
@@ -28,8 +28,8 @@ class Hub:
     asked: list[str] = field(default_factory=list)
     address: str = ""
 
-    def reply(self, address: str) -> tuple[int, bytes, dict[str, str]]:
-        """Status, body and headers, as far as the library needs them."""
+    def reply(self, address: str) -> Reply:
+        """What the library needs of an answer."""
         self.asked.append(address)
         path = [unquote(part) for part in urlsplit(address).path.strip("/").split("/")]
         listed = path[:2] == ["api", "models"]
@@ -90,26 +90,8 @@ def hub(made: dict[str, str], tmp_path: Path) -> Iterator[Hub]:
         }
     )
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            status, body, headers = hub.reply(self.path)
-            self.send_response(status)
-            for key, value in {**headers, "Content-Length": str(len(body))}.items():
-                self.send_header(key, value)
-            self.end_headers()
-            if self.command == "GET":
-                self.wfile.write(body)
-
-        do_HEAD = do_GET
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        hub.address = f"http://127.0.0.1:{server.server_port}"
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with serving(hub.reply) as hub.address:
         yield hub
-        server.shutdown()
 
 
 FIND = "import sys; from transfuse.encoders.known import find; print(find(sys.argv[1]))"

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import http.server
 import io
 import multiprocessing
 import tarfile
-import threading
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from serving import Reply, serving
 from transfuse import mirror
 from transfuse.mirror import ORIGINS, Origin, digest, fetch
 from transfuse.text import ConfigError, DataError
@@ -164,26 +163,15 @@ class Server:
 def server(cache: Path) -> Iterator[Server]:
     state = Server({f"/owner/toys/HEAD/base/{name}": content for name, content in FILES.items()})
 
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            state.asked.append(self.path)
-            content = state.content.get(self.path)
-            self.send_response(200 if content is not None else 404)
-            content = content or b""
-            self.send_header("Content-Length", str(len(content) + 100 * (self.path in state.cut)))
-            self.end_headers()
-            self.wfile.write(content)
+    def reply(path: str) -> Reply:
+        state.asked.append(path)
+        content = state.content.get(path)
+        if content is None:
+            return 404, b"", {}
+        return 200, content, {"Content-Length": str(len(content) + 100 * (path in state.cut))}
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as service:
-        state.address = f"http://127.0.0.1:{service.server_port}"
-        thread = threading.Thread(target=service.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with serving(reply) as state.address:
         yield state
-        service.shutdown()
-        thread.join()
 
 
 def origin(server: Server, **more: object) -> Origin:
