@@ -273,6 +273,33 @@ def test_a_row_runs_resumes_and_prints(tiny: Path, capsys: pytest.CaptureFixture
         assert shown in text
 
 
+def test_what_is_done_is_trained_again_and_held_against_its_record(
+    tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    only = ("--only", "method=target-only,crfsuite", "--only", "seed=0", "--only", "task=demo-neurology")
+    run("nobody/tiny", *only, capsys=capsys)
+    records = tiny / "runs" / "reproduce" / "results" / "nobody" / "tiny"
+    (crfsuite,) = (path for path in records.glob("*.json") if "iterations" in path.read_text())
+    table = json.loads(crfsuite.read_text())
+    table["counts"]["test"]["strict"] = {label: [0, 0, 9] for label in table["counts"]["test"]["strict"]}
+    table |= {"wrong": {"3,0": [1]}, "tokens": {}, "environment": {}}
+    crfsuite.write_text(json.dumps(table))
+    before = {path: path.read_bytes() for path in records.glob("*.json")}
+
+    out, _ = run("nobody/tiny", "--again", "--json", capsys=capsys, status=1)
+    told = {each["method"]: each for each in json.loads(out)}
+    assert set(told) == {"target-only", "crfsuite"}, "what is not done is not trained again"
+    assert told["target-only"]["differing"] == [] and told["target-only"]["documents"] == 0
+    assert told["target-only"]["f1"] == told["target-only"]["f1_again"]
+    assert told["crfsuite"]["differing"] == ["counts", "wrong"] and told["crfsuite"]["f1"] == 0
+    assert told["crfsuite"]["processors"][0] == "" and told["crfsuite"]["processors"][1]
+    assert {path: path.read_bytes() for path in before} == before
+    assert not (tiny / "runs" / "reproduce" / "nobody" / "tiny" / "again").exists()
+
+    out, _ = run("nobody/tiny", "--again", "--only", "method=target-only", capsys=capsys)
+    assert "1 of 1 run gave every count of the record again" in " ".join(out.split())
+
+
 def test_records_of_other_recipes_are_stale_and_left_out(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
     only = ("--only", "method=crfsuite", "--only", "seed=0")
     results = ("--records", str(tiny / "kept"))
@@ -337,6 +364,9 @@ def test_a_corpus_that_is_to_be_made_first_is_asked_for_before_anything_runs(
         (("nobody/tiny", "--only", "seed=7"), "no seed is called 7"),
         (("nobody/tyni",), "did you mean nobody/tiny?"),
         (("nobody/tiny", "--jobs", "-1"), "--jobs"),
+        (("--again",), "name what to train once more"),
+        (("nobody/tiny", "--again", "--keep"), "leave out --keep"),
+        (("nobody/tiny", "--again"), "none of these runs is done"),
     ],
 )
 def test_mistakes_are_one_line(

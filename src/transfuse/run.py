@@ -36,11 +36,22 @@ def environment(device: str) -> dict[str, Any]:
         "transfuse": transfuse.__version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
+        "processor": _processor(),
         "torch": version("torch"),
         "threads": torch.get_num_threads(),
         "device": device,
         "argv": sys.argv,
     }
+
+
+def _processor() -> str:
+    """As ``AMD EPYC, AVX512``: other processors add up in another order, and matrix units round another way."""
+    import torch
+
+    able: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # none before torch 2.10
+    units = ["AMX"] if able.get("amx_bf16") else []
+    name = able.get("cpu_name") or platform.processor() or platform.machine()
+    return ", ".join([name, torch.backends.cpu.get_cpu_capability(), *units])
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from inspect import cleandoc
 from typing import Annotated
 
 import typer
@@ -70,6 +71,19 @@ for module in (
     inspecting,
 ):
     module.register(app)
+
+
+def _flow(verbs: typer.Typer) -> None:
+    """Let the terminal break the lines of each verb's help, where typer keeps those of the docstring."""
+    for verb in verbs.registered_commands:
+        paragraphs = cleandoc((verb.callback and verb.callback.__doc__) or "").split("\n\n")
+        verb.help = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+    for group in verbs.registered_groups:
+        if group.typer_instance:
+            _flow(group.typer_instance)
+
+
+_flow(app)
 
 
 def _version(asked: bool) -> None:

@@ -146,7 +146,7 @@ def _pairs(title: str, rows: list[tuple[str, str]]) -> None:
 
 
 @group.command(epilog=epilog("transfuse corpora get ncbi-disease bc5cdr-disease"))
-def get(names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Registered names.")]) -> None:
+def get(names: Annotated[list[str], typer.Argument(metavar="NAME", help="Registered names.")]) -> None:
     """Fetch corpora into the cache, hold their files against the published SHA-256, and print their folders.
 
     They come from the folder of archives that TRANSFUSE_MIRROR names, else from where they were published.

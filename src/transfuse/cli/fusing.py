@@ -68,7 +68,7 @@ def register(app: typer.Typer) -> None:
 
 def fuse(
     bundles: Annotated[
-        list[Path], typer.Argument(metavar="BUNDLE...", help="Bundles or run folders; their words need not agree.")
+        list[Path], typer.Argument(metavar="BUNDLE", help="Bundles or run folders; their words need not agree.")
     ],
     dev: DEV,
     out: OUT,

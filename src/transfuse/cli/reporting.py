@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
 
 
 def report(
-    folders: Annotated[list[Path], typer.Argument(metavar="RUNS...", help="Run folders, or folders of them.")],
+    folders: Annotated[list[Path], typer.Argument(metavar="RUNS", help="Run folders, or folders of them.")],
     output: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Where the report goes; the first folder.")
     ] = None,

@@ -10,11 +10,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from transfuse.cli.comparing import name_of, watching_cells
-from transfuse.cli.console import check_device, count, epilog, note, print_json, say, show_table, use_threads
+from transfuse.cli.console import (
+    check_device,
+    count,
+    epilog,
+    note,
+    percent,
+    print_json,
+    say,
+    show_table,
+    use_threads,
+)
 from transfuse.cli.options import AsJSON, Device, Jobs
 from transfuse.text import ConfigError
 
 if TYPE_CHECKING:
+    from transfuse.experiments.again import Repeat
     from transfuse.experiments.cells import Event, Failure
     from transfuse.experiments.comparison import Cell
     from transfuse.experiments.reproduce import Reproduction
@@ -30,6 +41,7 @@ def register(app: typer.Typer) -> None:
             "transfuse reproduce la-dtl/grid --jobs 2",
             "transfuse reproduce la-dtl/grid --only seed=0 --only method=retrain,la-dtl",
             "transfuse reproduce la-dtl --jobs 0",
+            "transfuse reproduce la-dtl/grid --only seed=0 --only method=retrain --again",
         )
     )(reproduce)
 
@@ -52,32 +64,39 @@ def reproduce(
     report: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write a report with figures of what is done into DIR/PAPER/ROW.")
     ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Train what is done once more; only hold it against its records.")
+    ] = False,
     as_json: AsJSON = False,
 ) -> None:
     """Run what is not done yet of a shipped comparison, and print ours beside the published numbers.
 
-    A finished cell leaves a record of a few kB and is never run again, so that a killed grid goes on. Leaves with 1
-    where a run failed.
+    A finished cell leaves a record of a few kB and is never run again, so that a killed grid goes on. With --again,
+    runs that are done are trained once more and held against their records, which stay as they are. Leaves with 1
+    where a run failed, or did not give its record again.
     """
     from transfuse.experiments.reproduce import find_reproductions, read_reproduction
 
     use_threads(1)
     check_device(device)
-    if only and not jobs:
-        raise ConfigError("--only chooses what is run, and --jobs 0 runs nothing: leave one of them out")
+    _check_together(name, bool(only), jobs, again=again, keeps=keep or report is not None)
     results = records or (Path("results") if Path("results").is_dir() else output / "results")
     found = [read_reproduction(each, results) for each in find_reproductions(name)]
     if not name:
         _list(found, as_json)
         return
-    chosen = _choose(found, only, jobs)
+    chosen = _choose(found, only, jobs, again=again)
+    if again:
+        _repeat(chosen, output, jobs=jobs, device=device, as_json=as_json)
+        return
     failures: list[Failure] = []
     figures: list[dict[str, Any]] = []
     for each, cells in chosen:
         if each.stale:
             note(f"{each.name}: {count(len(each.stale), 'stale record')} of other recipes left out: {each.folder}")
         if jobs and each.pending(cells):
-            failures += _run(each, cells, output, jobs=jobs, device=device, keep=keep)
+            folder = output / each.name
+            failures += _run(each, cells, folder, records=each.folder, jobs=jobs, device=device, keep=keep)
         now = read_reproduction(each.name, results)
         figures.append(now.write_figures())
         if report and now.records:
@@ -89,10 +108,18 @@ def reproduce(
     else:
         for table in figures:
             _show(table)
-    for failure in failures:
-        note(f"failed: {name_of(failure.cell)}: {failure.reason}")
+    _tell(failures)
     if failures:
         raise typer.Exit(1)
+
+
+def _check_together(name: str, only: bool, jobs: int, *, again: bool, keeps: bool) -> None:
+    if only and not jobs:
+        raise ConfigError("--only chooses what is run, and --jobs 0 runs nothing: leave one of them out")
+    if again and not name:
+        raise ConfigError("--again: name what to train once more, as la-dtl/grid")
+    if again and (keeps or not jobs):
+        raise ConfigError("--again runs what is done and keeps nothing of it: leave out --keep, --report and --jobs 0")
 
 
 def _list(found: list[Reproduction], as_json: bool) -> None:
@@ -117,23 +144,29 @@ def _list(found: list[Reproduction], as_json: bool) -> None:
             say(f"{row['name']}: {row['stale']} stale records, of other recipes than the shipped one")
 
 
-def _choose(found: list[Reproduction], only: list[str], jobs: int) -> list[tuple[Reproduction, list[Cell]]]:
+def _choose(
+    found: list[Reproduction], only: list[str], jobs: int, *, again: bool
+) -> list[tuple[Reproduction, list[Cell]]]:
     """The cells of each row, once what those that are to be run read is seen to be there."""
     from transfuse.experiments.cells import check_present
     from transfuse.experiments.reproduce import choose_cells
 
     chosen = [(each, choose_cells(each.comparison, only)) for each in found]
+    if again and not any(each.finished(cells) for each, cells in chosen):
+        raise ConfigError("--again: none of these runs is done, so there is no record to hold one against")
     if jobs:
         for each, cells in chosen:
-            check_present(each.pending(cells), each.recipe)
+            check_present(each.finished(cells) if again else each.pending(cells), each.recipe)
     return chosen
 
 
-def _run(each: Reproduction, cells: list[Cell], output: Path, *, jobs: int, device: str, keep: bool) -> list[Failure]:
-    """Run those of some cells that have no record, and remove the folder of each that then has one."""
-    from transfuse.experiments.cells import check_data, run_cells
+def _run(
+    each: Reproduction, cells: list[Cell], folder: Path, *, records: Path, jobs: int, device: str, keep: bool
+) -> list[Failure]:
+    """Run those of some cells that have no record in a folder, and remove the run of each that then has one."""
+    from transfuse.experiments.cells import check_data, find_records, pending_cells, run_cells
 
-    folder, pending = output / each.name, each.pending(cells)
+    pending = pending_cells(cells, find_records(cells, records))
     check_data(cells, each.records, folder)
     with watching_cells(len({cell.recipe.hash for cell in cells}), len(pending)) as watch:
 
@@ -142,9 +175,55 @@ def _run(each: Reproduction, cells: list[Cell], output: Path, *, jobs: int, devi
             if event.kind == "done" and not keep:
                 shutil.rmtree(folder / "cells" / event.cell.recipe.hash, ignore_errors=True)
 
-        return run_cells(
-            pending, folder, records=each.folder, jobs=jobs, device=device, keep=keep, watch=watch_and_sweep
+        return run_cells(pending, folder, records=records, jobs=jobs, device=device, keep=keep, watch=watch_and_sweep)
+
+
+def _tell(failures: list[Failure]) -> None:
+    for failure in failures:
+        note(f"failed: {name_of(failure.cell)}: {failure.reason}")
+
+
+def _repeat(
+    chosen: list[tuple[Reproduction, list[Cell]]], output: Path, *, jobs: int, device: str, as_json: bool
+) -> None:
+    """Run what is done in folders of their own, which go when all is told; one that was killed goes on there."""
+    from transfuse.experiments.again import Repeat
+    from transfuse.experiments.cells import find_records
+
+    failures: list[Failure] = []
+    repeats: list[Repeat] = []
+    for each, cells in chosen:
+        done, folder = each.finished(cells), output / each.name / "again"
+        failed = _run(each, done, folder, records=folder / "records", jobs=jobs, device=device, keep=False)
+        now = find_records(done, folder / "records")
+        repeats += [Repeat(c, each.records[c.recipe.hash], now[c.recipe.hash]) for c in done if c.recipe.hash in now]
+        failures += failed
+        shutil.rmtree(folder / "records" if failed else folder, ignore_errors=True)
+    if as_json:
+        print_json([each.facts() for each in repeats])
+    else:
+        _show_repeats(repeats)
+    _tell(failures)
+    if failures or any(each.differing for each in repeats):
+        raise typer.Exit(1)
+
+
+def _show_repeats(repeats: list[Repeat]) -> None:
+    columns = [("run", "left"), ("record", "right"), ("again", "right"), ("differs in", "left")]
+    cells = [
+        (
+            name_of(each.cell),
+            percent(each.kept.micro().f1),
+            percent(each.now.micro().f1),
+            ", ".join(each.differing) or "nothing",
         )
+        for each in repeats
+    ]
+    show_table("Strict F1 on test, kept and trained again", columns, cells, fold=["run", "differs in"])
+    equal = sum(not each.differing for each in repeats)
+    say(f"{equal:,} of {count(len(repeats), 'run')} gave every count of the record again.")
+    for kept, now in sorted({each.processors for each in repeats if each.differing}):
+        say(f"record: {kept or 'a processor that is not told'}; again: {now}")
 
 
 def _report(each: Reproduction, folder: Path, runs: Path) -> None:

@@ -41,7 +41,7 @@ def build(
     taggers: Annotated[
         list[str],
         typer.Argument(
-            metavar="TAGGER...",
+            metavar="TAGGER",
             help="Run folders, bundles, lexicons, terms:FILE, train:CORPUS; or annotations of the text that are there: "
             "a registered corpus, a path, format:path.",
         ),
@@ -246,7 +246,7 @@ def _silver(spec: str) -> tuple[list[Any], dict[str, str]]:
 def gazetteer(
     sources: Annotated[
         list[str],
-        typer.Argument(metavar="NAMES...", help="Lexicons; terms:FILE, a name or name<TAB>label a line; train:CORPUS."),
+        typer.Argument(metavar="NAMES", help="Lexicons; terms:FILE, a name or name<TAB>label a line; train:CORPUS."),
     ],
     out: Out,
     label: Annotated[str, typer.Option(metavar="TYPE", help="Of the names in files that say none.")] = "",

@@ -33,7 +33,7 @@ def register(app: typer.Typer) -> None:
 
 def tag(
     model: Annotated[Path, typer.Argument(metavar="RUN|BUNDLE", help="A run folder, or the bundle in it.")],
-    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Files, also gzip; - for standard input.")],
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT", help="Files, also gzip; - for standard input.")],
     output: Annotated[
         str, typer.Option("-o", "--out", metavar="OUT", help="A file, packed if it ends in .gz; - for standard output.")
     ] = "-",

@@ -62,6 +62,10 @@ class Reproduction:
         """Those of some cells that have no record, each recipe once."""
         return pending_cells(cells, self.records)
 
+    def finished(self, cells: Iterable[Cell]) -> list[Cell]:
+        """Those of some cells that have a record, each recipe once."""
+        return list({cell.recipe.hash: cell for cell in cells if cell.recipe.hash in self.records}.values())
+
     @property
     def recipe(self) -> Path:
         """The shipped file."""

@@ -34,6 +34,8 @@ KEPT = ("strict", "relaxed")
 
 FORMAT = 1
 
+_MACHINE = ("transfuse", "python", "torch", "processor", "device", "threads")
+
 Three = tuple[int, int, int]
 """True positives, false positives, false negatives."""
 
@@ -84,7 +86,7 @@ class Record:
         exposure: by source.
         forgetting: by source.
         selection: the rule by which the weights were chosen.
-        environment: versions, device and threads.
+        environment: versions, device and threads; the processor, too, but of runs from before it was told.
         sets: sizes of the regions of `transfuse.scoring.analysis.SetAnalysis` on the test split; none of runs
             that did not count them.
         tokens: words of the test split by tag class in gold and then in the prediction, see
@@ -199,7 +201,7 @@ def make_record(run: Finished) -> Record:
         _exposure(run),
         _forgetting(run),
         run.selection,
-        {key: run.environment[key] for key in ("transfuse", "python", "torch", "device", "threads")},
+        {key: run.environment[key] for key in _MACHINE if key in run.environment},
         run.sets,
         token_table(corpus.test, found).confusion,
         read_rounds(run.records),
