@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,15 @@ def one_thread() -> None:
     """Undo what another test did to torch's number of threads; costs nothing where torch was never imported."""
     if torch := sys.modules.get("torch"):
         torch.set_num_threads(1)
+
+
+@pytest.fixture
+def read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read each published corpus once in a test that asks for the same ones in many tasks; losses are not told."""
+    from transfuse import corpora
+
+    read = cache(corpora.load)
+    monkeypatch.setattr(corpora, "load", lambda name, losses=None: read(name))
 
 
 FAMILIES = ("bert", "electra", "mpnet", "roberta", "modernbert", "deberta-v2", "xlnet")

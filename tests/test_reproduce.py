@@ -176,7 +176,7 @@ def test_the_grid_is_four_by_three() -> None:
 
 
 @pytest.mark.mirror
-def test_the_grids_corpora_share_labels_and_no_document() -> None:
+def test_the_grids_corpora_share_labels_and_no_document(read_once: None) -> None:
     from transfuse.data.task import build_task
 
     for cell in load_comparison(SHIPPED / "la-dtl" / "grid.toml").cells():

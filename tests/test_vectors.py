@@ -159,7 +159,7 @@ def test_vectors_do_not_read_test_documents_that_another_corpus_trains_on(monkey
 
 
 @pytest.mark.mirror
-def test_recipes_train_vectors_on_no_test_documents_but_those_that_are_known_of() -> None:
+def test_recipes_train_vectors_on_no_test_documents_but_those_that_are_known_of(read_once: None) -> None:
     def bare(documents: Iterable[Document]) -> tuple[Document, ...]:
         return tuple(Document(each.id, each.text) for each in documents)
 
