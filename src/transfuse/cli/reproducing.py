@@ -201,7 +201,7 @@ def _repeat(
         shutil.rmtree(folder / "records" if failed else folder, ignore_errors=True)
     if as_json:
         print_json([each.facts() for each in repeats])
-    else:
+    elif repeats:
         _show_repeats(repeats)
     _tell(failures)
     if failures or any(each.differing for each in repeats):
