@@ -26,7 +26,7 @@ from transfuse.text import ConfigError
 
 if TYPE_CHECKING:
     from transfuse.experiments.again import Repeat
-    from transfuse.experiments.cells import Event, Failure
+    from transfuse.experiments.cells import Failure
     from transfuse.experiments.comparison import Cell
     from transfuse.experiments.reproduce import Reproduction
 
@@ -163,19 +163,20 @@ def _choose(
 def _run(
     each: Reproduction, cells: list[Cell], folder: Path, *, records: Path, jobs: int, device: str, keep: bool
 ) -> list[Failure]:
-    """Run those of some cells that have no record in a folder, and remove the run of each that then has one."""
+    """Run those of some cells that have no record; at the end, remove the run of each that has one.
+
+    Not before: a fusion takes its members from their runs.
+    """
     from transfuse.experiments.cells import check_data, find_records, pending_cells, run_cells
 
     pending = pending_cells(cells, find_records(cells, records))
     check_data(cells, each.records, folder)
     with watching_cells(len({cell.recipe.hash for cell in cells}), len(pending)) as watch:
-
-        def watch_and_sweep(event: Event) -> None:
-            watch(event)
-            if event.kind == "done" and not keep:
-                shutil.rmtree(folder / "cells" / event.cell.recipe.hash, ignore_errors=True)
-
-        return run_cells(pending, folder, records=records, jobs=jobs, device=device, keep=keep, watch=watch_and_sweep)
+        failures = run_cells(pending, folder, records=records, jobs=jobs, device=device, keep=keep, watch=watch)
+    failed = {failure.cell.recipe.hash for failure in failures}
+    for name in {cell.recipe.hash for cell in cells} - failed if not keep else ():
+        shutil.rmtree(folder / "cells" / name, ignore_errors=True)
+    return failures
 
 
 def _tell(failures: list[Failure]) -> None:
