@@ -48,7 +48,7 @@ def _processor() -> str:
     """As ``AMD EPYC, AVX512``: other processors add up in another order, and matrix units round another way."""
     import torch
 
-    able: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # none before torch 2.10
+    able: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # torch 2.6 has none
     units = ["AMX"] if able.get("amx_bf16") else []
     name = able.get("cpu_name") or platform.processor() or platform.machine()
     return ", ".join([name, torch.backends.cpu.get_cpu_capability(), *units])

@@ -108,9 +108,7 @@ def reproduce(
     else:
         for table in figures:
             _show(table)
-    _tell(failures)
-    if failures:
-        raise typer.Exit(1)
+    _leave(failures)
 
 
 def _check_together(name: str, only: bool, jobs: int, *, again: bool, keeps: bool) -> None:
@@ -173,15 +171,18 @@ def _run(
     check_data(cells, each.records, folder)
     with watching_cells(len({cell.recipe.hash for cell in cells}), len(pending)) as watch:
         failures = run_cells(pending, folder, records=records, jobs=jobs, device=device, keep=keep, watch=watch)
-    failed = {failure.cell.recipe.hash for failure in failures}
-    for name in {cell.recipe.hash for cell in cells} - failed if not keep else ():
-        shutil.rmtree(folder / "cells" / name, ignore_errors=True)
+    if not keep:
+        for name in find_records(cells, records):
+            shutil.rmtree(folder / "cells" / name, ignore_errors=True)
     return failures
 
 
-def _tell(failures: list[Failure]) -> None:
+def _leave(failures: list[Failure], *, differs: bool = False) -> None:
+    """Tell what failed, and leave with 1 where something did or is not what its record says."""
     for failure in failures:
         note(f"failed: {name_of(failure.cell)}: {failure.reason}")
+    if failures or differs:
+        raise typer.Exit(1)
 
 
 def _repeat(
@@ -204,9 +205,7 @@ def _repeat(
         print_json([each.facts() for each in repeats])
     elif repeats:
         _show_repeats(repeats)
-    _tell(failures)
-    if failures or any(each.differing for each in repeats):
-        raise typer.Exit(1)
+    _leave(failures, differs=any(each.differing for each in repeats))
 
 
 def _show_repeats(repeats: list[Repeat]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,15 +34,9 @@ class Repeat:
 
         ``data`` stands for a target or a source that is no longer what it was.
         """
-        return tuple(self._differing())
-
-    def _differing(self) -> Iterator[str]:
-        if _hashes(self.kept) != _hashes(self.now):
-            yield "data"
-        for part in _GIVEN:
-            kept = getattr(self.kept, part)
-            if kept and kept != getattr(self.now, part):
-                yield part
+        data = ("data",) if _hashes(self.kept) != _hashes(self.now) else ()
+        pairs = ((part, getattr(self.kept, part), getattr(self.now, part)) for part in _GIVEN)
+        return (*data, *(part for part, kept, now in pairs if kept and kept != now))
 
     @property
     def documents(self) -> int:
