@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from transfuse import corpora, formats, methods
-from transfuse.experiments.printed import means_grid, means_title, rows_grid, tasks_grid
+from transfuse.experiments.printed import machines_told, means_grid, means_title, rows_grid, tasks_grid
 from transfuse.experiments.reproduce import find_reproductions, read_reproduction
 from transfuse.reporting.rounds import Round, rounds_grid
 
@@ -107,6 +107,7 @@ def results(name: str) -> str:
     texts = [f"{figures['done']:,} of {figures['total']:,} runs are done."]
     if figures["done"]:
         texts.append(f"Chosen by: {'; '.join(figures['selection'])}. p is corrected for {figures['tests']:,} tests.")
+        texts.append(f"Ran on: {machines_told(figures['machines'])}.")
     parts = [" ".join(texts)]
     if figures["place"]:
         parts.append(f"Published: {figures['place']}. {figures['note']}")

@@ -18,6 +18,7 @@ from transfuse.experiments.recipe import SHIPPED, find_recipe, load_recipe, make
 from transfuse.experiments.reproduce import choose_cells, find_reproductions, read_reproduction
 from transfuse.labels import LabelMap
 from transfuse.methods import make
+from transfuse.run import environment
 from transfuse.taggers.transformer import TransformerEncoder
 from transfuse.taggers.vectors import Vectors
 from transfuse.text import ConfigError
@@ -292,12 +293,38 @@ def test_what_is_done_is_trained_again_and_held_against_its_record(
     assert told["target-only"]["differing"] == [] and told["target-only"]["documents"] == 0
     assert told["target-only"]["f1"] == told["target-only"]["f1_again"]
     assert told["crfsuite"]["differing"] == ["counts", "wrong"] and told["crfsuite"]["f1"] == 0
-    assert told["crfsuite"]["processors"][0] == "" and told["crfsuite"]["processors"][1]
+    kept, now = told["crfsuite"]["machines"]
+    assert kept == "a processor its record does not name" and now == told["target-only"]["machines"][0] != kept
     assert {path: path.read_bytes() for path in before} == before
     assert not (tiny / "runs" / "reproduce" / "nobody" / "tiny" / "again").exists()
 
     out, _ = run("nobody/tiny", "--again", "--only", "method=target-only", capsys=capsys)
     assert "1 of 1 run gave every count of the record again" in " ".join(out.split())
+
+
+def test_tables_and_reports_tell_the_kinds_of_processor(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results = ("--records", str(tiny / "kept"))
+    printed = ("nobody/tiny", "--jobs", "0", "--report", "told", *results)
+    out, _ = run("nobody/tiny", "--only", "method=crfsuite", *results, capsys=capsys)
+    here = environment("cpu")["processor"]
+    assert f"ran on: {here}\n" in out
+    run(*printed, capsys=capsys)
+    page = tiny / "told" / "nobody" / "tiny" / "report.md"
+    assert here in page.read_text("utf-8") and "kinds of processor" not in page.read_text("utf-8")
+
+    first, second, *_ = (tiny / "kept" / "nobody" / "tiny").glob("*.json")
+    for path, change in (first, {"processor": "Other", "device": "cuda"}), (second, {}):
+        table = json.loads(path.read_text())
+        del table["environment"]["processor"]
+        path.write_text(json.dumps({**table, "environment": table["environment"] | change}))
+    out, _ = run(*printed, capsys=capsys)
+    assert (
+        f"ran on: {here} (2); " in out
+        and "cuda, Other (1)" in out
+        and "a processor its record does not name (1)" in out
+    )
+    told = page.read_text("utf-8")
+    assert f"several kinds of processor (2 on {here}; 1 on " in told and "two of these drift apart" in told
 
 
 def test_records_of_other_recipes_are_stale_and_left_out(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:

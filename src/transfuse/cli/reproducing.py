@@ -222,8 +222,8 @@ def _show_repeats(repeats: list[Repeat]) -> None:
     show_table("Strict F1 on test, kept and trained again", columns, cells, fold=["run", "differs in"])
     equal = sum(not each.differing for each in repeats)
     say(f"{equal:,} of {count(len(repeats), 'run')} gave every count of the record again.")
-    for kept, now in sorted({each.processors for each in repeats if each.differing}):
-        say(f"record: {kept or 'a processor that is not told'}; again: {now}")
+    for kept, now in sorted({(each.kept.machine, each.now.machine) for each in repeats if each.differing}):
+        say(f"record: {kept}; again: {now}")
 
 
 def _report(each: Reproduction, folder: Path, runs: Path) -> None:
@@ -235,7 +235,7 @@ def _report(each: Reproduction, folder: Path, runs: Path) -> None:
 
 
 def _show(figures: dict[str, Any]) -> None:
-    from transfuse.experiments.printed import means_grid, means_title, rows_grid
+    from transfuse.experiments.printed import machines_told, means_grid, means_title, rows_grid
 
     say(f"{figures['name']}: {figures['done']:,} of {figures['total']:,} runs done")
     for table in figures["tables"]:
@@ -256,6 +256,8 @@ def _show(figures: dict[str, Any]) -> None:
         say(f"what differs: {figures['note']}")
     for rule in figures["selection"]:
         say(f"chosen by: {rule}")
+    if figures["machines"]:
+        say(f"ran on: {machines_told(figures['machines'])}")
     say(f"Scores in per cent; p by approximate randomisation, corrected for {count(figures['tests'], 'test')}.")
 
 

@@ -44,11 +44,6 @@ class Repeat:
         errors = self.kept.wrong, self.now.wrong
         return sum(errors[0].get(i) != errors[1].get(i) for i in errors[0].keys() | errors[1].keys())
 
-    @property
-    def processors(self) -> tuple[str, str]:
-        """That of the record, empty where it is too old to tell, and that of now."""
-        return self.kept.environment.get("processor", ""), self.now.environment["processor"]
-
     def facts(self) -> dict[str, Any]:
         """All of it for a machine, F1 in percent."""
         return {
@@ -60,7 +55,7 @@ class Repeat:
             "f1_again": round(100 * self.now.micro().f1, 2),
             "documents": self.documents,
             "differing": self.differing,
-            "processors": self.processors,
+            "machines": (self.kept.machine, self.now.machine),
         }
 
 

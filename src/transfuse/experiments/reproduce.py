@@ -31,7 +31,7 @@ __all__ = ["Reproduction", "choose_cells", "find_reproductions", "read_reproduct
 
 FILTERS = ("task", "method", "share", "seed")
 
-_VERSION = 1
+_VERSION = 2
 """Of how figures are computed: kept ones of another version are computed anew."""
 
 
@@ -129,6 +129,7 @@ class Reproduction:
             "note": printed.note if printed else "",
             "selection": list(rules),
             "tests": summary.tests,
+            "machines": summary.machines,
             "means": [_mean(average, printed) for average in summary.averages],
             "tables": [_table(table) for table in summary.tables],
         }

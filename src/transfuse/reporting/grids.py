@@ -179,7 +179,7 @@ def runs_grid(summary: Summary) -> Grid:
                         _number(record.micro().f1),
                         record.selection,
                         f"{record.cpu_seconds:.1f}",
-                        f"{versions}, {machine['device']}",
+                        f"{versions}, {record.machine}",
                     ]
                 )
     return ["task", "method", "seed", "strict F1", "chosen by", "CPU s", "run on"], rows
@@ -234,7 +234,7 @@ def verdicts(summary: Summary) -> list[str]:
         ends = f"{_number(row.test.low, '+.1f')} to {_number(row.test.high, '+.1f')}"
         gain = f"{_number(row.test.difference, '+.1f')} F1 (95 % {ends}, p {_chance(row.p)}) with {row.name}"
         found.append(f"{said}: {gain}, the best on dev{_others(table)}.")
-    return [*found, *_exposures(summary)]
+    return [*found, *_exposures(summary), *_machines(summary)]
 
 
 def _exposures(summary: Summary) -> Iterator[str]:
@@ -248,6 +248,13 @@ def _exposures(summary: Summary) -> Iterator[str]:
                 "the method. What makes that equal stands in the how-to on comparing."
             )
             return
+
+
+def _machines(summary: Summary) -> Iterator[str]:
+    """A sentence where not all runs are of one kind of processor: then one seed can give two trainings."""
+    if len(summary.machines) > 1:
+        runs = "; ".join(f"{number:,} on {name}" for name, number in summary.machines.items())
+        yield f"Runs were made on several kinds of processor ({runs}): two of these drift apart as two seeds do."
 
 
 def _others(table: Table) -> str:

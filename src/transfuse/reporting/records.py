@@ -138,6 +138,13 @@ class Record:
         return str(self.data["target"]["name"])
 
     @property
+    def machine(self) -> str:
+        """What kind of processor it ran on, and beside which other device: another kind rounds another way."""
+        processor = str(self.environment.get("processor", "a processor its record does not name"))
+        device = self.environment.get("device", "cpu")
+        return processor if device == "cpu" else f"{device}, {processor}"
+
+    @property
     def sources(self) -> tuple[str, ...]:
         """The sources' names, in order."""
         return tuple(source["name"] for source in self.data["sources"])
