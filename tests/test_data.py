@@ -100,9 +100,9 @@ def test_a_source_is_limited_by_the_seed(folder: Path, tmp_path: Path) -> None:
 
 def test_a_training_split_without_an_entity_is_an_error_unless_its_labels_are_hidden(folder: Path) -> None:
     (folder / "train.jsonl").write_text(
-        "".join(json.dumps({"id": str(i), "text": f"text {i} .", "spans": []}) + "\n" for i in range(9))
+        "".join(json.dumps({"id": str(i), "text": f"text {i} .", "ents": [[0, 4]]}) + "\n" for i in range(9))
     )
-    asked = r'no document to learn from has an entity: was it read in the right format\? \(skipped: member "spans" is'
+    asked = r'no document to learn from has an entity: was it read in the right format\? \(skipped: member "ents" is'
     with pytest.raises(DataError, match=asked):
         build_task(Data(str(folder)), seed=0)
     task, _ = build_task(Data(str(folder), share=0.0), seed=0)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import Any, NoReturn, TypeVar
 
 from transfuse.files import Source
+from transfuse.losses import Losses
 
-__all__ = ["JsonObject", "dump", "lines", "values"]
+__all__ = ["JsonObject", "Unread", "dump", "lines", "values"]
 
 T = TypeVar("T")
 _BLANK = re.compile(r"[ \t\r\n]*")
@@ -77,6 +78,26 @@ class JsonObject:
         if not isinstance(value, str | int) or isinstance(value, bool):
             self.fail(f'"{key}" of {self.what} is a string or a whole number, not {json.dumps(value)[:40]}')
         return str(value)
+
+
+class Unread:
+    """Counts members of objects that a format does not read, each name once, where they hold something.
+
+    Args:
+        known: names that it reads, or that say nothing of the text.
+        losses: collects the others.
+    """
+
+    def __init__(self, known: Set[str], losses: Losses) -> None:
+        self._known, self._losses = set(known), losses
+
+    def watch(self, record: JsonObject) -> None:
+        """See to the members of one more object."""
+        for key in sorted(record.value.keys() - self._known):
+            if record.value[key] in (None, "", [], {}):
+                continue
+            self._known.add(key)
+            self._losses.add("skipped", f'member "{key}" is not read', line=record.line)
 
 
 def lines(source: Source) -> Iterator[JsonObject]:

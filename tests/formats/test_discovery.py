@@ -34,7 +34,8 @@ def _same(found: Any, format: str) -> bool:
 
 def test_the_names_are_the_files() -> None:
     assert names() == (
-        *("bioc-json", "bioc-xml", "brat", "ccks", "cluener", "conll", "jsonl", "pubannotation", "pubtator", "txt"),
+        *("bioc-json", "bioc-xml", "brat", "ccks", "cluener", "conll", "doccano", "jsonl", "label-studio", "prodigy"),
+        *("pubannotation", "pubtator", "txt"),
     )
 
 
@@ -212,7 +213,7 @@ text = handle.getvalue()
 begin, end, between = 0, len(text), b""
 if name == "bioc-xml":
     begin, end = text.index(b"<document>"), text.index(b"</collection>")
-if name in ("bioc-json", "pubannotation"):
+if name in ("bioc-json", "label-studio", "pubannotation"):
     begin, end, between = text.index(b"[\\n") + 2, text.rindex(b"\\n]"), b","
     text = text.replace(b"\\n", b" ")  # no line is ever at its end
 endless = Endless(text[:begin] + text[begin:end], between + text[begin:end], text[end:])
@@ -225,7 +226,9 @@ print(peaks[1] - peaks[0])
 """
 
 
-@pytest.mark.parametrize("name", ["conll", "pubtator", "jsonl", "bioc-xml", "bioc-json", "pubannotation"])
+@pytest.mark.parametrize(
+    "name", ["conll", "pubtator", "jsonl", "bioc-xml", "bioc-json", "label-studio", "pubannotation"]
+)
 def test_reading_takes_memory_for_a_document_and_not_for_the_file(name: str) -> None:
     """Many megabytes more of input, less than four more of memory: ids are remembered, texts are not."""
     length = "10" if name == "conll" else "50"

@@ -17,7 +17,7 @@ from transfuse.formats import read, write
 from transfuse.losses import Losses
 from transfuse.text import Document, Entity
 
-JSON = ("bioc-json", "ccks", "cluener", "jsonl", "pubannotation")
+JSON = ("bioc-json", "ccks", "cluener", "doccano", "jsonl", "label-studio", "prodigy", "pubannotation")
 XML = st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufffe\uffff") | st.sampled_from("\n\r\t")
 FLAT = st.characters(exclude_categories=["Cs"], exclude_characters="\r\n")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any
 
@@ -67,7 +66,7 @@ def target_of(output: str) -> Path | IO[bytes]:
 
 
 def output_format(output: str, named: str) -> str:
-    """The format that was named, else the one whose ending the output has, else JSON lines.
+    """The format that was named, else the first whose ending the output has; JSON lines on standard output.
 
     Raises:
         ConfigError: the ending belongs to no format, and none was named.
@@ -78,10 +77,9 @@ def output_format(output: str, named: str) -> str:
         return named
     if output == "-":
         return "jsonl"
+    if suited := formats.by_suffix(output):
+        return suited[0]
     ending = Path(output.lower().removesuffix(".gz")).suffix
-    for name in formats.names():
-        if ending and ending in import_module(f"transfuse.formats.{name.replace('-', '_')}").SUFFIXES:
-            return name
     raise ConfigError(f"{output}: the ending {ending!r} belongs to no format: name one with --to")
 
 

@@ -210,7 +210,7 @@ def find_splits(folder: Path, losses: Losses | None = None) -> dict[str, Path]:
         split = splits.get(child.name.partition(".")[0].lower())
         if split:
             found.setdefault(split, []).append(child)
-        elif child.is_file() and formats.is_known(child.name):
+        elif child.is_file() and formats.by_suffix(child.name):
             strangers.append(child)
     for split, paths in found.items():
         endings = [Path(path.name.lower().removesuffix(".gz")).suffix for path in paths]

@@ -24,7 +24,7 @@ from transfuse.losses import Losses
 from transfuse.mentions import Ids
 from transfuse.text import ConfigError, Document
 
-__all__ = ["detect", "is_known", "names", "options", "parse_spec", "read", "write"]
+__all__ = ["by_suffix", "detect", "names", "options", "parse_spec", "read", "write"]
 
 _SPEC = re.compile(
     r"(?P<name>[A-Za-z][A-Za-z0-9_-]*)(?:\[(?P<options>(?:[^\]\"]|\"[^\"]*\")*)\])?(?::(?P<path>.*))?", re.DOTALL
@@ -158,27 +158,23 @@ def _detect(source: Source) -> str:
                 return name
     if source.path and source.path.is_dir():
         for path in sorted(source.path.rglob("*"), key=natural):
-            if path.is_file() and is_known(path.name):
+            if path.is_file() and by_suffix(path.name):
                 return detect(path)
         raise source.error("holds no file of a known format")
-    suited = _by_suffix(source.name) if source.path else []
+    suited = by_suffix(source.name) if source.path else []
     head = source.head()
     for name in [*suited, *(name for name in names() if name not in suited)]:
         if _module(name).sniff(head):
             return name
-    if len(suited) == 1:
+    if len(suited) == 1 or (suited and source.name.lower().removesuffix(".gz").endswith(f".{suited[0]}")):
         return suited[0]
     raise source.error(f"cannot tell the format: name one of {', '.join(names())}")
 
 
-def is_known(file: str) -> bool:
-    """Whether a file of this name is of some format by its ending."""
-    return bool(_by_suffix(file))
-
-
-def _by_suffix(file: str) -> list[str]:
-    suffixes = Path(file.lower().removesuffix(".gz")).suffix
-    return [name for name in names() if suffixes in _module(name).SUFFIXES]
+def by_suffix(file: str) -> list[str]:
+    """The formats whose files may be called so, the one that the suffix itself names before the others."""
+    suffix = Path(file.lower().removesuffix(".gz")).suffix
+    return sorted((name for name in names() if suffix in _module(name).SUFFIXES), key=lambda name: f".{name}" != suffix)
 
 
 def read(
@@ -234,7 +230,7 @@ def _stream(module: Any, source: Source, losses: Losses, given: dict[str, Any]) 
                     name = ids.unique(document.id)
                     yield document if name == document.id else replace(document, id=name)
         for path in source.path.rglob("*"):
-            if path.is_file() and path not in files and is_known(path.name):
+            if path.is_file() and path not in files and by_suffix(path.name):
                 losses.add("skipped", "file of another format", detail=str(path))
 
 

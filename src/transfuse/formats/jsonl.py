@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from transfuse.files import Source, Writer
-from transfuse.jsonio import JsonObject, dump, lines
+from transfuse.jsonio import JsonObject, Unread, dump, lines
 from transfuse.losses import Losses
 from transfuse.mentions import Builder, Mark
 from transfuse.text import Document, Entity
@@ -21,13 +21,17 @@ __all__ = ["KEEPS", "SUFFIXES", "read", "sniff", "write"]
 SUFFIXES = (".jsonl", ".ndjson")
 KEEPS = frozenset({"score", "unknown"})
 
-_FOREIGN = re.compile(r'"(?:passages|denotations|originalText)"\s*:|"label"\s*:\s*\{')
+_FOREIGN = re.compile(
+    r'"(?:passages|denotations|originalText|spans|start_offset|_input_hash)"\s*:|"label"\s*:\s*\{|"relations"\s*:\s*\['
+)
+_LISTED = re.compile(r'"labels?"\s*:\s*\[')
 
 
 def sniff(head: str) -> bool:
     """Whether the first line is a JSON object with a text that no other format lays claim to."""
     first = head.lstrip().partition("\n")[0]
-    return first.startswith("{") and re.search(r'"text"\s*:', first) is not None and not _FOREIGN.search(first)
+    own = '"entities"' in first or not _LISTED.search(first)
+    return first.startswith("{") and re.search(r'"text"\s*:', first) is not None and own and not _FOREIGN.search(first)
 
 
 def read(source: Source, *, losses: Losses) -> Iterator[Document]:
@@ -41,11 +45,9 @@ def read(source: Source, *, losses: Losses) -> Iterator[Document]:
         DataError: a line that is no such object, or an entity outside its text.
     """
     build = Builder(source.name, losses, unit="characters")
-    strangers: set[str] = set()
+    unread = Unread({"id", "text", "entities", "unknown"}, losses)
     for number, record in enumerate(lines(source), 1):
-        for key in record.value.keys() - {"id", "text", "entities", "unknown"} - strangers:
-            strangers.add(key)
-            losses.add("skipped", f'member "{key}" is not read', line=record.line)
+        unread.watch(record)
         marks = [_mark(entity) for entity in record.records("entities", "an entity")]
         unknown = [_range(record, value) for value in record.get("unknown", list, [])]
         name = record.name("id", f"{source.stem}/{number}")
