@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from transfuse.formats import detect, read
+from transfuse.formats import detect, read, write
 from transfuse.losses import Losses
 from transfuse.text import DataError, Document, Entity
 
@@ -150,6 +150,16 @@ def test_label_studio_members_of_other_names() -> None:
         DataError, match=r'^<handle>:1: "data" of a task lacks "text": name .* label-studio\[text=note\]$'
     ):
         _read(json.dumps([task]), "label-studio")
+
+
+def test_label_studio_predictions_are_to_be_corrected_and_no_annotation() -> None:
+    out = io.StringIO()
+    found = Document("7", FEVER.text, (Entity(3, 8, "Symptom", 0.75),))
+    write([found], out, "label-studio[part=predictions]")
+    [task] = json.loads(out.getvalue())
+    assert task["predictions"][0]["result"][0]["score"] == 0.75 and "annotations" not in task
+    assert _read(out.getvalue(), "label-studio")[0] == [Document("7", FEVER.text, unknown=((0, len(FEVER.text)),))]
+    assert _read(json.dumps([{**task, "annotations": task["predictions"]}])) == ([found], {})
 
 
 # which is which

@@ -1,6 +1,7 @@
 """Label Studio's JSON, an array of tasks: ``{"id": 1, "data": {"text": "..."}, "annotations": [{"result": [...]}]}``.
 
-A span is ``{"type": "labels", "value": {"start": 0, "end": 3, "text": "TNF", "labels": ["Gene"]}}``, its end exclusive.
+A span is ``{"type": "labels", "value": {"start": 0, "end": 3, "text": "TNF", "labels": ["Gene"]}}``, its end exclusive;
+it may have a ``score`` beside its value.
 JSON-MIN, in which ``text`` and ``label``, a list of such values, stand beside the id, is read, too. The id of a
 document is the member ``id`` of its data, where there is one, else that of the task.
 """
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 from transfuse.files import Source, Writer
 from transfuse.jsonio import JsonObject, dump, values
@@ -20,7 +21,9 @@ from transfuse.text import Document, Entity
 __all__ = ["KEEPS", "SUFFIXES", "read", "sniff", "write"]
 
 SUFFIXES = (".json",)
-KEEPS: frozenset[str] = frozenset()
+KEEPS = frozenset({"score"})
+
+Part = Literal["annotations", "predictions"]
 
 _WHOLE = r'"annotations"\s*:\s*\[', r'"data"\s*:\s*\{|"result"\s*:\s*\[|"completed_by"\s*:'
 _SHORT = r'"text"\s*:\s*"', r'"annotation_id"\s*:|"labels"\s*:\s*\[\s*"'
@@ -65,14 +68,14 @@ def read(
         if data.value.get(text) is None:
             task.fail(f'{data.what} lacks "{text}": name the member that holds the text, as label-studio[text=note]')
         name = data.name("id", task.name("id", f"{source.stem}/{number}"))
-        found = task.records(label, "a span") if short else _spans(task, name, losses)
+        found = [(value, value) for value in task.records(label, "a span")] if short else _spans(task, name, losses)
         whole = [(0, len(data.get(text, str)))] if found is None and data.value[text] else []
-        marks = [mark for value in found or () for mark in _marks(value)]
+        marks = [mark for result, value in found or () for mark in _marks(result, value)]
         yield build.document(name, data.get(text, str), marks, unknown=whole, line=task.line)
 
 
-def _spans(task: JsonObject, name: str, losses: Losses) -> list[JsonObject] | None:
-    """Values of the spans of the annotation that counts, or None where there is none."""
+def _spans(task: JsonObject, name: str, losses: Losses) -> list[tuple[JsonObject, JsonObject]] | None:
+    """Spans of the annotation that counts and their values, or None where there is none."""
     given = [a for a in task.records("annotations", "an annotation") if not a.value.get("was_cancelled")]
     given.sort(key=lambda annotation: not annotation.value.get("ground_truth"))
     if not given:
@@ -84,27 +87,35 @@ def _spans(task: JsonObject, name: str, losses: Losses) -> list[JsonObject] | No
     for result in given[0].records("result", "a result"):
         kind = result.get("type", str, "")
         if kind == "labels":
-            spans.append(JsonObject(task.source, task.line, result.get("value", dict), '"value" of a result'))
+            spans.append((result, JsonObject(task.source, task.line, result.get("value", dict), '"value" of a result')))
         else:
             losses.add("skipped", f"result of type {kind!r}", document=name, line=task.line)
     return spans
 
 
-def _marks(value: JsonObject) -> Iterator[Mark]:
+def _marks(result: JsonObject, value: JsonObject) -> Iterator[Mark]:
     bounds = value.get("start", int), value.get("end", int)
     mention = value.get("text", str) if value.value.get("text") is not None else None
+    score = result.get("score", float) if result.value.get("score") is not None else None
     for label in value.get("labels", list):
         if not isinstance(label, str):
             value.fail(f'"labels" are strings, not {dump(label)[:40]}')
-        yield Mark((bounds,), label, mention, line=value.line)
+        yield Mark((bounds,), label, mention, score, value.line)
 
 
-def write(documents: Iterable[Document], out: Writer, *, losses: Losses) -> None:
-    """An array with a task a line, each with one annotation; ``label`` and ``text`` are the names in the interface."""
+def write(documents: Iterable[Document], out: Writer, *, losses: Losses, part: Part = "annotations") -> None:
+    """An array with a task a line; ``label`` and ``text`` are the names in the interface.
+
+    Args:
+        documents: read once, in order.
+        out: takes the text.
+        losses: stays as it is.
+        part: what entities become: ``annotations``, which count as done, or ``predictions``, to be corrected.
+    """
     between = "[\n"
     for document in documents:
         result = [_result(document, entity) for entity in document.entities]
-        task: dict[str, Any] = {"data": {"id": document.id, "text": document.text}, "annotations": [{"result": result}]}
+        task: dict[str, Any] = {"data": {"id": document.id, "text": document.text}, part: [{"result": result}]}
         out.write(between + dump(task))
         between = ",\n"
     out.write("[]\n" if between == "[\n" else "\n]\n")
@@ -113,4 +124,5 @@ def write(documents: Iterable[Document], out: Writer, *, losses: Losses) -> None
 def _result(document: Document, entity: Entity) -> dict[str, Any]:
     bounds = {"start": entity.start, "end": entity.end}
     value = {**bounds, "text": document.mention(entity), "labels": [entity.label]}
-    return {"from_name": "label", "to_name": "text", "type": "labels", "value": value}
+    score = {} if entity.score is None else {"score": entity.score}
+    return {"from_name": "label", "to_name": "text", "type": "labels", "value": value, **score}
