@@ -230,13 +230,9 @@ def read_reproduction(name: str, results: Path) -> Reproduction:
     comparison = load_comparison(SHIPPED / f"{name}.toml")
     folder = results / name
     records = find_records(comparison.cells(), folder)
-    known = {_key(record) for record in records.values()}
-    stale = tuple(each for each, record in read_records(folder).items() if _key(record) not in known)
+    known = {record.key for record in records.values()}
+    stale = tuple(each for each, record in read_records(folder).items() if record.key not in known)
     return Reproduction(name, comparison, folder, records, stale)
-
-
-def _key(record: Record) -> str:
-    return json.dumps(record.recipe, sort_keys=True)
 
 
 def choose_cells(comparison: Comparison, only: Sequence[str]) -> list[Cell]:

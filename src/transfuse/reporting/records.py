@@ -118,6 +118,11 @@ class Record:
     shared_seconds: float = 0.0
 
     @property
+    def key(self) -> str:
+        """The recipe as text: the same in all records of one run, whatever rows they stand in."""
+        return json.dumps(self.recipe, sort_keys=True)
+
+    @property
     def method(self) -> str:
         """The method's name."""
         return str(self.recipe["method"]["name"])

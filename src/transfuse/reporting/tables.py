@@ -362,7 +362,7 @@ class Summary:
     @cached_property
     def machines(self) -> dict[str, int]:
         """Kinds of processor, see `Record.machine`, and how many runs each made; that of most first."""
-        runs = {id(record): record for table in self.tables for row in table.rows for record in row.records}
+        runs = {record.key: record for table in self.tables for row in table.rows for record in row.records}
         return dict(Counter(record.machine for record in runs.values()).most_common())
 
     @cached_property
