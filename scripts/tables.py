@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from transfuse import corpora, formats, methods
-from transfuse.experiments.printed import machines_told, means_grid, means_title, rows_grid, tasks_grid
+from transfuse.experiments.printed import means_grid, means_title, rows_grid, tasks_grid
 from transfuse.experiments.reproduce import find_reproductions, read_reproduction
+from transfuse.reporting.grids import machines_told
 from transfuse.reporting.rounds import Round, rounds_grid
 
 ROOT = Path(__file__).parent.parent

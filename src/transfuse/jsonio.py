@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Set
+from collections.abc import Iterable, Iterator, Set
 from typing import Any, NoReturn, TypeVar
 
 from transfuse.files import Source
@@ -91,9 +91,9 @@ class Unread:
     def __init__(self, known: Set[str], losses: Losses) -> None:
         self._known, self._losses = set(known), losses
 
-    def watch(self, record: JsonObject) -> None:
-        """See to the members of one more object."""
-        for key in sorted(record.value.keys() - self._known):
+    def watch(self, record: JsonObject, read: Iterable[str] = ()) -> None:
+        """See to the members of one more object, but for those that are read of it alone."""
+        for key in sorted(record.value.keys() - self._known - set(read)):
             if record.value[key] in (None, "", [], {}):
                 continue
             self._known.add(key)

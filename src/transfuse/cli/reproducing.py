@@ -235,7 +235,8 @@ def _report(each: Reproduction, folder: Path, runs: Path) -> None:
 
 
 def _show(figures: dict[str, Any]) -> None:
-    from transfuse.experiments.printed import machines_told, means_grid, means_title, rows_grid
+    from transfuse.experiments.printed import means_grid, means_title, rows_grid
+    from transfuse.reporting.grids import machines_told
 
     say(f"{figures['name']}: {figures['done']:,} of {figures['total']:,} runs done")
     for table in figures["tables"]:

@@ -11,7 +11,7 @@ from typing import Any
 from transfuse.reporting.grids import Grid
 from transfuse.text import DataError
 
-__all__ = ["machines_told", "means_grid", "means_title", "read_figures", "rows_grid", "tasks_grid"]
+__all__ = ["means_grid", "means_title", "read_figures", "rows_grid", "tasks_grid"]
 
 
 def read_figures(path: Path) -> dict[str, Any]:
@@ -117,11 +117,6 @@ _PUBLISHED: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "published": lambda row: _number(row["published"]),
     "difference": lambda row: _number(row["difference"], "+.2f"),
 }
-
-
-def machines_told(machines: Mapping[str, int]) -> str:
-    """Kinds of processor that runs were made on, with their numbers where there are several."""
-    return "; ".join(name if len(machines) == 1 else f"{name} ({number:,})" for name, number in machines.items())
 
 
 def _times(mean: Mapping[str, Any], word: str) -> str:

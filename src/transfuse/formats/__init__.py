@@ -32,6 +32,9 @@ _SPEC = re.compile(
 _OPTION = re.compile(r"\s*(?P<key>[A-Za-z_]\w*)\s*=\s*(?:\"(?P<quoted>[^\"]*)\"|(?P<plain>[^,\"]*))\s*(?:,|$)")
 _COMMON = {"encoding": str, "errors": Literal["strict", "replace"]}
 
+_PLAINEST = "jsonl"
+"""Asked last whether a file is in it: it takes any JSON object with a text."""
+
 
 @cache
 def names() -> tuple[str, ...]:
@@ -163,7 +166,8 @@ def _detect(source: Source) -> str:
         raise source.error("holds no file of a known format")
     suited = by_suffix(source.name) if source.path else []
     head = source.head()
-    for name in [*suited, *(name for name in names() if name not in suited)]:
+    ranked = [*suited, *(name for name in names() if name not in suited)]
+    for name in [*(name for name in ranked if name != _PLAINEST), _PLAINEST]:
         if _module(name).sniff(head):
             return name
     if len(suited) == 1 or (suited and source.name.lower().removesuffix(".gz").endswith(f".{suited[0]}")):

@@ -1,7 +1,7 @@
 """doccano's JSON lines: ``{"id": 1, "text": "...", "label": [[0, 3, "Gene"]]}``, ends exclusive.
 
 A project with relations exports ``"entities": [{"start_offset": 0, "end_offset": 3, "label": "Gene"}]`` in the place of
-``label``; other versions say ``labels``, and ``data`` for the text.
+``label``; other versions say ``labels`` there, or ``annotations``, and ``data`` for the text.
 """
 
 from __future__ import annotations
@@ -25,11 +25,9 @@ KEEPS: frozenset[str] = frozenset()
 def sniff(head: str) -> bool:
     """Whether the first line is a JSON object with a list of labelled offsets."""
     first = head.lstrip().partition("\n")[0]
-    text = re.search(r'"(?:text|data)"\s*:\s*"', first)
     listed = re.search(r'"labels?"\s*:\s*\[\s*[\[\]]', first) and '"entities"' not in first
-    return first.startswith("{") and bool(
-        text and (listed or re.search(r'"start_offset"\s*:|"relations"\s*:\s*\[', first))
-    )
+    objects = re.search(r'"(?:entities|annotations)"\s*:\s*\[\s*\{[^{}]*"start_offset"\s*:|"Comments"\s*:', head)
+    return re.match(r'\{.*"(?:text|data)"\s*:\s*"', first) is not None and bool(listed or objects)
 
 
 def read(source: Source, *, losses: Losses, unit: Unit = "characters") -> Iterator[Document]:
@@ -44,7 +42,7 @@ def read(source: Source, *, losses: Losses, unit: Unit = "characters") -> Iterat
         DataError: a line that is no such object, or a mention outside its text.
     """
     build = Builder(source.name, losses, unit=unit)
-    unread = Unread({"id", "text", "data", "label", "labels", "entities", "relations"}, losses)
+    unread = Unread({"id", "text", "data", "label", "labels", "entities", "annotations", "relations"}, losses)
     for number, record in enumerate(lines(source), 1):
         unread.watch(record)
         name = record.name("id", f"{source.stem}/{number}")
@@ -58,11 +56,11 @@ def _marks(record: JsonObject) -> Iterator[Mark]:
     for key in ("label", "labels"):
         for place in record.get(key, list, []):
             match place:
-                case [int(start), int(end), str(label)]:
+                case [start, end, str(label)] if type(start) is type(end) is int:
                     yield Mark(((start, end),), label, line=record.line)
                 case _:
                     record.fail(f'"{key}" holds [start, end, name], not {dump(place)[:40]}')
-    for entity in record.records("entities", "an entity"):
+    for entity in record.records("entities", "an entity") + record.records("annotations", "an annotation"):
         span = entity.get("start_offset", int), entity.get("end_offset", int)
         yield Mark((span,), entity.get("label", str), line=record.line)
 

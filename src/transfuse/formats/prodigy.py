@@ -1,7 +1,8 @@
 """Prodigy's JSON lines: ``{"text": "...", "spans": [{"start": 0, "end": 3, "label": "Gene"}], "answer": "accept"}``.
 
-Ends are exclusive. Tasks that the annotator rejected or ignored are left out and counted; one without an answer counts
-as accepted. The id is the member ``id``, where there is one.
+Ends are exclusive. Tasks that the annotator rejected or ignored are left out and counted, and so are questions of yes
+or no (``ner.teach``), which say nothing of the rest of the text; one without an answer counts as accepted. What several
+sessions made of one text are several documents. The id is the member ``id``, where there is one.
 """
 
 from __future__ import annotations
@@ -21,13 +22,14 @@ __all__ = ["KEEPS", "SUFFIXES", "read", "sniff", "write"]
 SUFFIXES = (".jsonl",)
 KEEPS: frozenset[str] = frozenset()
 
-_TECHNICAL = {"tokens", "meta", "_input_hash", "_task_hash", "_view_id", "_session_id", "_annotator_id", "_timestamp"}
+_TECHNICAL = {"tokens", "meta", *(f"_{key}" for key in ("input_hash", "task_hash", "view_id", "is_binary"))}
+_TECHNICAL |= {"_session_id", "_annotator_id", "_timestamp"}
 
 
 def sniff(head: str) -> bool:
     """Whether the first line is a JSON object with a text, and with spans or Prodigy's hash of it."""
     first = head.lstrip().partition("\n")[0]
-    members = r'"text"\s*:\s*"', r'"spans"\s*:\s*\[|"_input_hash"\s*:'
+    members = r'"text"\s*:\s*"', r'"spans"\s*:\s*\[|"_input_hash"\s*:', r'^(?!.*"entities"|.*"label"\s*:\s*\{)'
     return first.startswith("{") and all(re.search(member, first) for member in members)
 
 
@@ -36,8 +38,8 @@ def read(source: Source, *, losses: Losses, mismatch: Mismatch = "keep", unit: U
 
     Args:
         source: the file.
-        losses: collects tasks that were not accepted, mentions that differ from their text, doubles, repeated ids,
-            relations, and names of members that are not read, each once.
+        losses: collects tasks that were not accepted or ask for yes or no, mentions that differ from their text,
+            doubles, repeated ids, relations, and names of members that are not read, each once.
         mismatch: as in `Builder`.
         unit: as in `Builder`.
 
@@ -52,6 +54,9 @@ def read(source: Source, *, losses: Losses, mismatch: Mismatch = "keep", unit: U
         answer = record.get("answer", str, "accept")
         if answer != "accept":
             losses.add("skipped", f"task answered with {answer}", document=name, line=record.line)
+            continue
+        if record.value.get("_is_binary") or record.value.get("_view_id") == "ner":
+            losses.add("skipped", "task of yes or no", document=name, line=record.line)
             continue
         for _ in record.get("relations", list, []):
             losses.add("skipped", "relation", document=name, line=record.line)

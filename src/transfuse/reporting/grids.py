@@ -19,6 +19,7 @@ __all__ = [
     "average_grid",
     "data_grid",
     "lead",
+    "machines_told",
     "main_grid",
     "measures_grid",
     "notes",
@@ -251,10 +252,15 @@ def _exposures(summary: Summary) -> Iterator[str]:
 
 
 def _machines(summary: Summary) -> Iterator[str]:
-    """A sentence where not all runs are of one kind of processor: then one seed can give two trainings."""
+    """A sentence where not all runs name one kind of processor: on two of them one seed can give two trainings."""
     if len(summary.machines) > 1:
-        runs = "; ".join(f"{number:,} on {name}" for name, number in summary.machines.items())
-        yield f"Runs were made on several kinds of processor ({runs}): two of these drift apart as two seeds do."
+        told = machines_told(summary.machines)
+        yield f"Not all runs name one kind of processor ({told}): two kinds drift apart as two seeds do."
+
+
+def machines_told(machines: Mapping[str, int]) -> str:
+    """Kinds of processor that runs were made on, see `Summary.machines`, with their numbers where there are several."""
+    return "; ".join(name if len(machines) == 1 else f"{name} ({number:,})" for name, number in machines.items())
 
 
 def _others(table: Table) -> str:
