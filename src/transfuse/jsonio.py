@@ -66,6 +66,10 @@ class JsonObject:
             self.fail(f'"{key}" of {self.what} is {_NAMES[kind]}, not {json.dumps(value)[:40]}')
         return value
 
+    def find(self, key: str, kind: type[T]) -> T | None:
+        """A member as `get` gives it; None if it is missing or null."""
+        return None if self.value.get(key) is None else self.get(key, kind)
+
     def records(self, key: str, what: str) -> list[JsonObject]:
         """The objects of a list, which may be missing."""
         return [JsonObject(self.source, self.line, value, what) for value in self.get(key, list, [])]

@@ -84,8 +84,7 @@ def _mark(annotation: JsonObject, label: str) -> Mark:
         confidence = None if score is None else float(score)
     except (TypeError, ValueError):
         infons.fail(f"the score {score!r} is no number")
-    mention = annotation.get("text", str) if annotation.value.get("text") is not None else None
-    return Mark(tuple(spans), infons.get(label, str), mention, confidence, annotation.line)
+    return Mark(tuple(spans), infons.get(label, str), annotation.find("text", str), confidence, annotation.line)
 
 
 def write(documents: Iterable[Document], out: Writer, *, losses: Losses) -> None:

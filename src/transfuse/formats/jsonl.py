@@ -50,8 +50,7 @@ def read(source: Source, *, losses: Losses) -> Iterator[Document]:
 
 def _mark(entity: JsonObject) -> Mark:
     span = (entity.get("start", int), entity.get("end", int))
-    score = entity.get("score", float) if entity.value.get("score") is not None else None
-    return Mark((span,), entity.get("label", str), score=score, line=entity.line)
+    return Mark((span,), entity.get("label", str), score=entity.find("score", float), line=entity.line)
 
 
 def _range(record: JsonObject, value: Any) -> tuple[int, int]:

@@ -98,8 +98,7 @@ def _spans(task: JsonObject, name: str, losses: Losses) -> list[_Span] | None:
         kind = result.get("type", str, "")
         if kind == "labels":
             value = JsonObject(task.source, task.line, result.get("value", dict), '"value" of a result')
-            score = result.get("score", float) if result.value.get("score") is not None else None
-            found.setdefault(result.name("to_name", "text"), []).append((value, score))
+            found.setdefault(result.name("to_name", "text"), []).append((value, result.find("score", float)))
         elif kind.endswith("labels"):
             task.fail(f"annotated with {kind}: only spans of plain text can be read, which have the type labels")
         else:
@@ -122,14 +121,13 @@ def _short_spans(task: JsonObject, unread: Unread) -> list[_Span]:
 
 def _marks(value: JsonObject, score: float | None, name: str, losses: Losses) -> Iterator[Mark]:
     bounds = value.get("start", int), value.get("end", int)
-    mention = value.get("text", str) if value.value.get("text") is not None else None
     labels = value.get("labels", list, [])
     if not labels:
         losses.add("dropped", "mention without a label", document=name, line=value.line)
     for label in labels:
         if not isinstance(label, str):
             value.fail(f'"labels" are strings, not {dump(label)[:40]}')
-        yield Mark((bounds,), label, mention, score, value.line)
+        yield Mark((bounds,), label, value.find("text", str), score, value.line)
 
 
 def write(documents: Iterable[Document], out: Writer, *, losses: Losses, part: Part = "annotations") -> None:

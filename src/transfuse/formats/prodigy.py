@@ -66,8 +66,7 @@ def read(source: Source, *, losses: Losses, mismatch: Mismatch = "keep", unit: U
 
 def _mark(span: JsonObject) -> Mark:
     bounds = span.get("start", int), span.get("end", int)
-    mention = span.get("text", str) if span.value.get("text") is not None else None
-    return Mark((bounds,), span.get("label", str), mention, line=span.line)
+    return Mark((bounds,), span.get("label", str), span.find("text", str), line=span.line)
 
 
 def write(documents: Iterable[Document], out: Writer, *, losses: Losses) -> None:
