@@ -12,6 +12,7 @@ import pytest
 from transfuse.cli import main
 from transfuse.data.task import find_labels
 from transfuse.experiments import reproduce
+from transfuse.experiments.again import Repeat
 from transfuse.experiments.comparison import load_comparison
 from transfuse.experiments.printed import tasks_grid
 from transfuse.experiments.recipe import SHIPPED, find_recipe, load_recipe, make_recipe, shipped_recipes
@@ -300,6 +301,22 @@ def test_what_is_done_is_trained_again_and_held_against_its_record(
 
     out, _ = run("nobody/tiny", "--again", "--only", "method=target-only", capsys=capsys)
     assert "1 of 1 run gave every count of the record again" in " ".join(out.split())
+
+
+@pytest.mark.parametrize(
+    ("areas", "differing"),
+    [({}, ()), ({"O": 2e-6}, ()), ({"B": -2e-5}, ("auc",)), ({"I": None}, ("auc",))],
+)
+def test_areas_differ_from_the_fifth_digit_on(
+    areas: dict[str, float | None], differing: tuple[str, ...], tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("nobody/tiny", "--only", "method=target-only", "--only", "seed=0", capsys=capsys)
+    row = read_reproduction("nobody/tiny", tiny / "runs" / "reproduce" / "results")
+    cell = row.finished(row.comparison.cells())[0]
+    kept = replace(row.records[cell.recipe.hash], auc={"B": 0.9, "I": 0.8, "O": 0.7})
+    moved = {name: None if by is None else kept.auc[name] + by for name, by in areas.items()}
+    assert Repeat(cell, kept, replace(kept, auc={**kept.auc, **moved})).differing == differing
+    assert Repeat(cell, replace(kept, auc={}), kept).differing == (), "an older record has none"
 
 
 def test_tables_and_reports_tell_the_kinds_of_processor(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:

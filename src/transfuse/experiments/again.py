@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +11,11 @@ from transfuse.reporting.records import Record
 
 __all__ = ["Repeat"]
 
-_GIVEN = ("counts", "wrong", "errors", "mentions", "sets", "tokens", "auc", "exposure", "forgetting", "rounds")
+_GIVEN = ("counts", "wrong", "errors", "mentions", "sets", "tokens", "exposure", "forgetting", "rounds")
 """Parts of a record that a run gives; the others are what it was given, what it cost and what it ran on."""
+
+_AREA = 1e-5
+"""Areas under curves that lie further apart differ: the last digit of a probability may depend on where memory lies."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +34,14 @@ class Repeat:
 
     @property
     def differing(self) -> tuple[str, ...]:
-        """Parts in which the two differ, to the last digit; a part that the record is too old to have is left out.
+        """Parts in which the two differ, in any count; a part that the record is too old to have is left out.
 
-        ``data`` stands for a target or a source that is no longer what it was.
+        ``data`` stands for a target or a source that is no longer what it was, ``auc`` for areas under curves.
         """
         data = ("data",) if _hashes(self.kept) != _hashes(self.now) else ()
         pairs = ((part, getattr(self.kept, part), getattr(self.now, part)) for part in _GIVEN)
-        return (*data, *(part for part, kept, now in pairs if kept and kept != now))
+        auc = ("auc",) if _apart(self.kept.auc, self.now.auc) else ()
+        return (*data, *(part for part, kept, now in pairs if kept and kept != now), *auc)
 
     @property
     def documents(self) -> int:
@@ -57,6 +62,11 @@ class Repeat:
             "differing": self.differing,
             "machines": (self.kept.machine, self.now.machine),
         }
+
+
+def _apart(kept: Mapping[str, float | None], now: Mapping[str, float | None]) -> bool:
+    pairs = [(area, now.get(name)) for name, area in kept.items()]
+    return any(a != b and (a is None or b is None or abs(a - b) > _AREA) for a, b in pairs)
 
 
 def _hashes(record: Record) -> list[str]:
