@@ -32,9 +32,8 @@ _SHORT = {"annotator", "annotation_id", "created_at", "updated_at", "lead_time"}
 def sniff(head: str) -> bool:
     """Whether this is an array of objects with annotations that have a result, or with the id of an annotation."""
     whole = r'"(?:annotations|completions)"\s*:\s*\[', r'"data"\s*:\s*\{|"result"\s*:\s*\[|"completed_by"\s*:'
-    short = (r'"annotation_id"\s*:',)
-    found = (all(re.search(member, head) for member in members) for members in (whole, short))
-    return re.match(r"\s*\[\s*\{", head) is not None and any(found)
+    found = all(re.search(member, head) for member in whole) or re.search(r'"annotation_id"\s*:', head)
+    return re.match(r"\s*\[\s*\{", head) is not None and bool(found)
 
 
 def read(
