@@ -21,7 +21,7 @@ from typing import IO, Any, BinaryIO, cast
 from transfuse.losses import Losses
 from transfuse.text import ConfigError, DataError
 
-__all__ = ["Source", "Writer", "natural", "open_output", "output_folder", "write_beside"]
+__all__ = ["Source", "Writer", "natural", "open_output", "output_folder", "suffix_of", "write_beside"]
 
 _HEAD = 1 << 16
 _BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
@@ -31,6 +31,11 @@ _GZIP_FAULTS = (EOFError, gzip.BadGzipFile, zlib.error)
 def natural(path: Path) -> list[tuple[int, str]]:
     """A sorting key under which ``2.txt`` comes before ``10.txt``."""
     return [(int(piece), "") if piece.isdecimal() else (-1, piece) for piece in re.split(r"(\d+)", path.as_posix())]
+
+
+def suffix_of(file: str) -> str:
+    """The suffix of a file's name in small letters, ``.gz`` apart: ``.tsv`` of ``A.TSV.gz``, or nothing."""
+    return Path(file.lower().removesuffix(".gz")).suffix
 
 
 class _Bytes(io.RawIOBase):

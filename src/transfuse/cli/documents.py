@@ -12,6 +12,7 @@ import typer
 
 from transfuse.cli.console import count, epilog, note, note_losses, percent, print_json, show_table
 from transfuse.cli.options import AsJSON
+from transfuse.files import suffix_of
 from transfuse.text import ConfigError, DataError, Document
 
 if TYPE_CHECKING:
@@ -79,8 +80,7 @@ def output_format(output: str, named: str) -> str:
         return "jsonl"
     if suited := formats.by_suffix(output):
         return suited[0]
-    ending = Path(output.lower().removesuffix(".gz")).suffix
-    raise ConfigError(f"{output}: the ending {ending!r} belongs to no format: name one with --to")
+    raise ConfigError(f"{output}: the ending {suffix_of(output)!r} belongs to no format: name one with --to")
 
 
 def guard_inputs(output: str, inputs: Iterable[str]) -> None:

@@ -14,6 +14,7 @@ import typer
 from transfuse.cli.console import count, epilog, note, note_losses, use_threads, watching
 from transfuse.cli.documents import FROM, guard_inputs, open_input, output_format, target_of
 from transfuse.cli.options import Threads
+from transfuse.files import suffix_of
 from transfuse.text import DataError, Document
 
 __all__ = ["register", "tag"]
@@ -100,7 +101,7 @@ def _read(spec: str, format: str, losses: Any, stem: str) -> Iterator[Document]:
     if spec == "-" or Path(spec).is_file():
         from transfuse import formats
 
-        plain = spec == "-" or Path(spec.lower().removesuffix(".gz")).suffix in {".txt", ".text"}
+        plain = spec == "-" or suffix_of(spec) in {".txt", ".text"}
         if plain:
             return open_input(spec, "txt", losses, per="line", stem=stem)
         formats.detect(spec)

@@ -14,6 +14,7 @@ from transfuse import corpora, formats, synthetic
 from transfuse.data import checks
 from transfuse.data.augmentation import Augment
 from transfuse.data.folding import Fold, hold_fold
+from transfuse.files import suffix_of
 from transfuse.labels import LabelMap, common_name
 from transfuse.losses import Losses
 from transfuse.mentions import kin
@@ -213,7 +214,7 @@ def find_splits(folder: Path, losses: Losses | None = None) -> dict[str, Path]:
         elif child.is_file() and formats.by_suffix(child.name):
             strangers.append(child)
     for split, paths in found.items():
-        endings = [Path(path.name.lower().removesuffix(".gz")).suffix for path in paths]
+        endings = [suffix_of(path.name) for path in paths]
         if len(set(endings)) < len(endings):
             names = " and ".join(p.name for p, ending in zip(paths, endings, strict=True) if endings.count(ending) > 1)
             raise DataError(f"holds {names}, both for {split}: put what belongs together into one", path=str(folder))

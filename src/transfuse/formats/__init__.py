@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from transfuse.files import Source, natural, open_output, output_folder
+from transfuse.files import Source, natural, open_output, output_folder, suffix_of
 from transfuse.losses import Losses
 from transfuse.mentions import Ids
 from transfuse.text import ConfigError, Document
@@ -170,14 +170,14 @@ def _detect(source: Source) -> str:
     for name in [*(name for name in ranked if name != _PLAINEST), _PLAINEST]:
         if _module(name).sniff(head):
             return name
-    if len(suited) == 1 or (suited and source.name.lower().removesuffix(".gz").endswith(f".{suited[0]}")):
+    if len(suited) == 1 or (suited and suffix_of(source.name) == f".{suited[0]}"):
         return suited[0]
     raise source.error(f"cannot tell the format: name one of {', '.join(names())}")
 
 
 def by_suffix(file: str) -> list[str]:
     """The formats whose files may be called so, the one that the suffix itself names before the others."""
-    suffix = Path(file.lower().removesuffix(".gz")).suffix
+    suffix = suffix_of(file)
     return sorted((name for name in names() if suffix in _module(name).SUFFIXES), key=lambda name: f".{name}" != suffix)
 
 
@@ -239,7 +239,7 @@ def _stream(module: Any, source: Source, losses: Losses, given: dict[str, Any]) 
 
 
 def _suits(path: Path, module: Any) -> bool:
-    return path.name.lower().removesuffix(".gz").endswith(module.SUFFIXES)
+    return suffix_of(path.name) in module.SUFFIXES
 
 
 def write(

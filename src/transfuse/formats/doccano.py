@@ -48,8 +48,8 @@ def read(source: Source, *, losses: Losses, unit: Unit = "characters") -> Iterat
         name = record.name("id", f"{source.stem}/{number}")
         for _ in record.get("relations", list, []):
             losses.add("skipped", "relation", document=name, line=record.line)
-        text = record.get("data" if "text" not in record.value and "data" in record.value else "text", str)
-        yield build.document(name, text, list(_marks(record)), line=record.line)
+        key = "data" if record.value.keys() & {"text", "data"} == {"data"} else "text"
+        yield build.document(name, record.get(key, str), list(_marks(record)), line=record.line)
 
 
 def _marks(record: JsonObject) -> Iterator[Mark]:

@@ -31,8 +31,8 @@ _SHORT = {"annotator", "annotation_id", "created_at", "updated_at", "lead_time"}
 
 def sniff(head: str) -> bool:
     """Whether this is an array of objects with annotations that have a result, or with the id of an annotation."""
-    whole = r'"(?:annotations|completions)"\s*:\s*\[', r'"data"\s*:\s*\{|"result"\s*:\s*\[|"completed_by"\s*:'
-    found = all(re.search(member, head) for member in whole) or re.search(r'"annotation_id"\s*:', head)
+    members = r'"(?:annotations|completions)"\s*:\s*\[', r'"data"\s*:\s*\{|"result"\s*:\s*\[|"completed_by"\s*:'
+    found = all(re.search(member, head) for member in members) or re.search(r'"annotation_id"\s*:', head)
     return re.match(r"\s*\[\s*\{", head) is not None and bool(found)
 
 
@@ -91,9 +91,9 @@ def _spans(task: JsonObject, name: str, losses: Losses) -> list[_Span] | None:
         skip("task without annotation: its text is unknown")
         return None
     skip("further annotation of the same task", len(made) - 1)
-    true = next((annotation for annotation in made if annotation.value.get("ground_truth")), made[0])
+    chosen = next((annotation for annotation in made if annotation.value.get("ground_truth")), made[0])
     found: dict[str, list[_Span]] = {}
-    for result in true.records("result", "a result"):
+    for result in chosen.records("result", "a result"):
         kind = result.get("type", str, "")
         if kind == "labels":
             value = JsonObject(task.source, task.line, result.get("value", dict), '"value" of a result')

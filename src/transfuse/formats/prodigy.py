@@ -29,8 +29,9 @@ _TECHNICAL |= {"_session_id", "_annotator_id", "_timestamp"}
 def sniff(head: str) -> bool:
     """Whether the first line is a JSON object with a text, and with spans or Prodigy's hash of it."""
     first = head.lstrip().partition("\n")[0]
-    members = r'"text"\s*:\s*"', r'"spans"\s*:\s*\[|"_input_hash"\s*:', r'^(?!.*"entities"|.*"label"\s*:\s*\{)'
-    return first.startswith("{") and all(re.search(member, first) for member in members)
+    own = re.search(r'"spans"\s*:\s*\[|"_input_hash"\s*:', first)
+    foreign = re.search(r'"entities"\s*:|"label"\s*:\s*\{', first)
+    return re.match(r'\{.*"text"\s*:\s*"', first) is not None and own is not None and foreign is None
 
 
 def read(source: Source, *, losses: Losses, mismatch: Mismatch = "keep", unit: Unit = "auto") -> Iterator[Document]:
