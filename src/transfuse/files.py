@@ -308,7 +308,7 @@ def _encoded(handle: IO[bytes], name: str) -> Iterator[Writer]:
 
 @contextmanager
 def _packed(raw: IO[bytes], path: Path) -> Iterator[IO[bytes]]:
-    if path.suffix != ".gz":
+    if path.suffix.lower() != ".gz":
         yield raw
     else:
         with gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as handle:

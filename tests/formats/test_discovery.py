@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from transfuse.formats import detect, names, options, parse_spec, read, write
+from transfuse.formats import by_suffix, detect, names, options, parse_spec, read, write
 from transfuse.losses import Losses
 from transfuse.text import ConfigError, DataError, Document, Entity
 
@@ -104,6 +104,12 @@ def test_a_folder_of_files_is_read_in_natural_order(name: str, tmp_path: Path) -
         write(FOUND[:1] if number == 9 else FOUND[1:], tmp_path / f"{number}{suffix}", name)
     (tmp_path / "read.me").write_text("not this")
     assert detect(tmp_path) == name and _same(read(tmp_path), name)
+
+
+def test_endings_may_be_in_capitals(tmp_path: Path) -> None:
+    path = tmp_path / "A.JSONL.GZ"
+    write(FOUND, path, by_suffix(path.name)[0])
+    assert path.read_bytes()[:2] == b"\x1f\x8b" and detect(path) == "jsonl" and list(read(path)) == FOUND
 
 
 @pytest.mark.parametrize("name", WRITABLE)
