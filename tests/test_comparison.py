@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import random
+import re
 import signal
 import statistics
 import subprocess
@@ -25,7 +26,7 @@ from transfuse.experiments.choices import with_choices
 from transfuse.experiments.comparison import load_comparison, make_comparison
 from transfuse.experiments.recipe import make_recipe
 from transfuse.experiments.variants import BASELINES
-from transfuse.reporting.figures import of_sweeps
+from transfuse.reporting.figures import across_shares, across_tasks, of_sweeps
 from transfuse.reporting.grids import main_grid, verdicts
 from transfuse.reporting.records import Exposure, Forgetting, Record, make_record, read_records, write_record
 from transfuse.reporting.report import report_json
@@ -516,6 +517,7 @@ def test_averages_are_over_the_seeds_that_all_variants_have():
     whole = [summary.tables[0].row(name).mean() for name in ("target-only", "m")]
     assert base.mean == pytest.approx((whole[0] + first[0]) / 2)
     assert ours.gain == pytest.approx(ours.mean - base.mean) and base.gain is None
+    assert ours.count("helps") == 1 and base.count("baseline") is None, "target-only has more seeds than are averaged"
 
 
 def test_averages_wait_for_a_task_until_all_variants_have_it():
@@ -527,6 +529,17 @@ def test_averages_wait_for_a_task_until_all_variants_have_it():
     assert not summarise([entry for entry in rows if entry.task != "t2"]).averages
 
 
+def test_a_mean_is_not_of_fewer_runs_than_the_one_beside_it():
+    told = entries("m", drawn(0.1), sources=("s",))
+    told = [replace(e, record=replace(e.record, shared_seconds=0.5)) for e in told]
+    (table,) = summarise([*entries("target-only", BASE), *told]).tables
+    assert table.row("m").own_seconds == 1.0
+    older = replace(told[0].record, shared_seconds=0.0, forgetting={})
+    (table,) = summarise([*entries("target-only", BASE), replace(told[0], record=older), *told[1:]]).tables
+    row = table.row("m")
+    assert (row.own_seconds, row.source_before, row.source_after, row.source_epochs) == (None, None, None, 3.0)
+
+
 def test_the_grid_shows_sources_before_and_after_and_leaves_empty_columns_out():
     (table,) = summarise([*entries("target-only", BASE), *entries("m", drawn(0.1), sources=("s",))]).tables
     heads, cells = main_grid(table)
@@ -534,6 +547,37 @@ def test_the_grid_shows_sources_before_and_after_and_leaves_empty_columns_out():
     assert (row["source epochs"], row["source F1 before"], row["source F1 after"]) == ("3.0", "80.00", "60.00")
     assert row["CPU s"] == "1.5"
     assert "published" not in heads
+
+
+def test_learning_curves_and_gains_are_drawn_of_each_task_with_several_shares():
+    rows = []
+    for task, shares in (("t from s", (0.05, 0.1)), ("u from s", (0.1,))):
+        for share in shares:
+            rows += entries("target-only", BASE, task=task, share=share)
+            rows += entries("m", drawn(0.1), task=task, share=share, sources=("s",))
+    ((task, (curves, gains)),) = across_shares(summarise(rows, resamples=50))
+    assert (task, curves.name[:8], gains.name[:8]) == ("t from s", "t-from-s", "t-from-s")
+    for figure, axis in ((curves, "labelled share"), (gains, "labelled mentions")):
+        assert axis in figure.drawing.svg and ">m<" in figure.drawing.svg
+
+
+def test_gains_of_all_tasks_are_set_beside_their_annotations():
+    rows = []
+    for number, share in enumerate((0.2, 0.5)):
+        base = entries("target-only", BASE, task=f"t{number}")
+        ours = [
+            e
+            for rank in range(6)
+            for e in entries(f"m{rank}", drawn(share, seed=1), task=f"t{number}", sources=("s",), dev=0.5 + rank / 100)
+        ]
+        rows += [replace(e, record=replace(e.record, data={**e.record.data, "annotations": 30})) for e in base + ours]
+    (figure,) = across_tasks(summarise(rows))
+    svg = figure.drawing.svg
+    assert [rank for rank in range(6) if f">m{rank}<" in svg] == [2, 3, 4, 5], "dev chooses, not test"
+    assert "4 methods that gain most on dev" in figure.caption
+    fills = re.findall(r'style="fill: (none|#[0-9a-f]{6}); stroke: #[0-9a-f]{6}; stroke-width: 1.2', svg)
+    assert [fill == "none" for fill in fills] == [False, True] * 4, "the second task is undecided"
+    assert not across_tasks(summarise([row for row in rows if row.task == "t0"], resamples=50))
 
 
 def test_a_sweep_over_lists_is_drawn_as_one_over_numbers():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import astuple
 from pathlib import Path
 
 import pytest
@@ -167,6 +168,21 @@ def test_unknown_words_and_characters_always_get_the_same_rows() -> None:
     again = FormTable(TAGGER.vocabulary)
     again.numbers(["ÿÿ"])
     assert again.forms().chars[0].tolist() == forms.chars[2].tolist()[:4]
+
+
+@pytest.mark.parametrize("amount", [0.5, 1.0])
+def test_words_are_dropped_anew_in_each_epoch_as_often_as_they_are_rare(amount: float) -> None:
+    """A draw must leave no trace: what is unknown in one epoch is known in another (Lample et al. 2016)."""
+    vocabulary = Vocabulary.of([], ["once", "often", "often", "often"], buckets=0)
+    table, tagset = FormTable(vocabulary), TagSet(LABELS, "BIO")
+    (sentence,) = read_sentences([Document("1", "once often new", ())], table, tagset, annotated=LABELS)
+    kept = [part.clone() for part in astuple(table.forms())]
+    torch.manual_seed(0)
+    epochs = [collate([sentence], table, tagset, word_dropout=amount).unknown for _ in range(2000)]
+    rates = torch.stack([unknown for unknown in epochs if unknown is not None]).float().mean(0).tolist()
+    assert rates == pytest.approx([amount / (amount + 1), amount / (amount + 3), 1.0], abs=0.04)
+    assert all(torch.equal(before, after) for before, after in zip(kept, astuple(table.forms()), strict=True))
+    assert collate([sentence], table, tagset).unknown is None
 
 
 def test_copying_a_head_moves_shared_tags_only() -> None:

@@ -33,6 +33,13 @@ DRAWINGS = {
         logarithmic=True,
         level=("none", 52.0),
     ),
+    "scatter": lambda: plots.scatter(
+        [Series("a", "c0", (Point(30, 5, 4, 6), Point(900, -2, -3, -1, filled=False)))],
+        title="T",
+        x="n",
+        y="gain",
+        level=("base", 0.0),
+    ),
     "intervals": lambda: plots.intervals(
         [("a", "base", Point(0, 61, 55, 64)), ("$b$", "c0", Point(0, 80, 79, 88))], title="T", x="F1"
     ),
@@ -95,6 +102,18 @@ def test_names_are_shown_as_they_are():
     texts = [element.text for element in ElementTree.fromstring(DRAWINGS["curves"]().svg).iter(f"{SVG}text")]
     assert "病 & <m>" in texts
     assert "$b$" in [e.text for e in ElementTree.fromstring(DRAWINGS["intervals"]().svg).iter(f"{SVG}text")]
+
+
+def test_points_are_filled_or_outlines_and_an_axis_has_round_ticks():
+    svg = DRAWINGS["scatter"]().svg
+    styles = re.findall(r'<use [^>]*style="([^"]*)"', svg)
+    colour = COLOURS["c0"]
+    assert [f"fill: {colour}" in s for s in styles if f"stroke: {colour}" in s and "stroke-width: 1.2" in s] == [
+        True,
+        False,
+    ]
+    texts = [element.text for element in ElementTree.fromstring(svg).iter(f"{SVG}text")]
+    assert {"20", "50", "100", "200", "500", "1,000"} <= set(texts)
 
 
 def test_a_corner_lies_as_far_out_as_its_value():

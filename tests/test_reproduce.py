@@ -14,7 +14,7 @@ from transfuse.data.task import find_labels
 from transfuse.experiments import reproduce
 from transfuse.experiments.again import Repeat
 from transfuse.experiments.comparison import load_comparison
-from transfuse.experiments.printed import tasks_grid
+from transfuse.experiments.printed import means_grid, means_title, tasks_grid
 from transfuse.experiments.recipe import SHIPPED, find_recipe, load_recipe, make_recipe, shipped_recipes
 from transfuse.experiments.reproduce import choose_cells, find_reproductions, read_reproduction
 from transfuse.labels import LabelMap
@@ -429,3 +429,17 @@ def test_a_broken_record_is_named(tiny: Path, capsys: pytest.CaptureFixture[str]
     (folder / "0123456789ab.json").write_text("{")
     _, err = run("nobody/tiny", "--jobs", "0", capsys=capsys, status=2)
     assert "0123456789ab.json: not a sound record" in err
+
+
+def test_means_tell_of_how_many_seeds_they_are_and_what_is_not_known() -> None:
+    mean = {"method": "m", "f1": 50.0, "gain": 1.0, "error_reduction": 2.0, "published": None, "difference": None}
+    mean |= {"helps": 1, "hurts": 0, "undecided": 2, "cpu_seconds": 3.0, "own_seconds": None}
+    means = [mean | {"share": 0.1, "tasks": 3, "seeds": [5, 5]}, mean | {"share": 1.0, "tasks": 3, "seeds": [1, 3]}]
+    means[1] |= {"helps": None, "hurts": None, "undecided": None}
+    heads, rows = means_grid(means)
+    told = [dict(zip(heads, row, strict=True)) for row in rows]
+    assert [(row["share"], row["seeds"]) for row in told] == [("10 %", "5"), ("100 %", "1 to 3")]
+    assert [(row["helps"], row["undecided"]) for row in told] == [("1", "2"), ("", "")]
+    assert means_title(means) == "Means over tasks"
+    assert means_title(means[:1]) == "Means over 3 tasks and 5 seeds that all methods have done"
+    assert means_title(means[1:]) == "Means over 3 tasks and 1 to 3 seeds that all methods have done"

@@ -69,13 +69,12 @@ def means_grid(means: Sequence[Mapping[str, Any]]) -> Grid:
             "method": lambda mean: mean["method"],
             "share": lambda mean: f"{100 * mean['share']:g} %" if several else "",
             "tasks": lambda mean: "" if same else str(mean["tasks"]),
-            "seeds": lambda mean: "" if same else str(len(mean["seeds"])),
+            "seeds": lambda mean: "" if same else _span(mean["seeds"]),
             "strict F1": lambda mean: _number(mean["f1"]),
             "gain": lambda mean: _number(mean["gain"], "+.2f"),
             "error reduction": lambda mean: _number(mean["error_reduction"], "+.1f"),
             "published reduction": lambda mean: _number(mean.get("published_reduction"), "+.2f"),
-            "helps": lambda mean: _times(mean, "helps"),
-            "hurts": lambda mean: _times(mean, "hurts"),
+            **{word: partial(_times, word=word) for word in ("helps", "hurts", "undecided")},
             "CPU s": lambda mean: _number(mean["cpu_seconds"], ".1f"),
             "own CPU s": lambda mean: _number(mean.get("own_seconds"), ".1f"),
             **_PUBLISHED,
@@ -90,8 +89,9 @@ def means_title(means: Sequence[Mapping[str, Any]]) -> str:
     if len(sizes) != 1:
         return "Means over tasks"
     ((tasks, least, most),) = sizes
-    seeds = f"{least} seed{'' if least == 1 else 's'}" if least == most else f"{least} to {most} seeds"
-    return f"Means over {tasks} tasks and {seeds} that all methods have done"
+    return (
+        f"Means over {tasks} tasks and {_span((least, most))} seed{'' if most == 1 else 's'} that all methods have done"
+    )
 
 
 def tasks_grid(tables: Sequence[Mapping[str, Any]]) -> Grid:
@@ -120,7 +120,11 @@ _PUBLISHED: dict[str, Callable[[Mapping[str, Any]], str]] = {
 
 
 def _times(mean: Mapping[str, Any], word: str) -> str:
-    return "" if mean["gain"] is None else str(mean[word])
+    return "" if mean["gain"] is None or mean[word] is None else str(mean[word])
+
+
+def _span(ends: Sequence[int]) -> str:
+    return " to ".join(map(str, dict.fromkeys(ends)))
 
 
 def _number(value: float | None, form: str = ".2f") -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+import statistics
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ from transfuse.reporting.plots import Point, Series
 from transfuse.reporting.rounds import Round
 from transfuse.reporting.tables import Row, Summary, Table
 
-__all__ = ["Illustration", "across_shares", "of_sweeps", "of_table", "slug"]
+__all__ = ["Illustration", "across_shares", "across_tasks", "of_sweeps", "of_table", "slug"]
 
 _MOST_BARS = 5
 """Bars side by side; with more rows than that, those that were best on dev."""
@@ -96,13 +97,8 @@ def _gains(summary: Summary, task: str, tables: Sequence[Table]) -> Illustration
     colours = _colours(_unswept(tables), summary.baseline)
     series = []
     for name in names:
-        rows = [row for table in tables if (row := table.row(name)) and row.test]
-        points = [
-            Point(row.annotations, 100 * row.test.difference, 100 * row.test.low, 100 * row.test.high)
-            for row in rows
-            if row.test
-        ]
-        series.append(Series(name, colours[name], tuple(points)))
+        rows = [row for table in tables if (row := table.row(name))]
+        series.append(Series(name, colours[name], tuple(point for row in rows if (point := _gain(row)))))
     ticks = [table.rows[0].annotations for table in tables]
     drawing = plots.curves(
         [one for one in series if one.points],
@@ -115,6 +111,53 @@ def _gains(summary: Summary, task: str, tables: Sequence[Table]) -> Illustration
     )
     caption = f"Gain over {summary.baseline} against the number of labelled mentions; bars: 95 % interval."
     return Illustration(slug(task, "gains"), caption, drawing)
+
+
+def across_tasks(summary: Summary) -> list[Illustration]:
+    """Gain against the number of annotations, of all tasks in one figure (Giorgi & Bader 2018, figure 3).
+
+    Of more than four methods, those whose gain on dev is highest on average.
+    """
+    found: dict[str, list[Row]] = {}
+    gains: dict[str, list[float]] = {}
+    for table in summary.tables:
+        base = table.row(summary.baseline)
+        for row in table.rows:
+            if base and row.test and row.annotations and not row.swept:
+                found.setdefault(row.name, []).append(row)
+                gains.setdefault(row.name, []).append(row.mean("dev") - base.mean("dev"))
+    if len(summary.tasks) < 2 or not found:
+        return []
+    kept = sorted(found, key=lambda name: -statistics.fmean(gains[name]))[: _MOST_BARS - 1]
+    colours = _colours((name for name in found if name in kept), summary.baseline)
+    series = [
+        Series(name, colours[name], tuple(point for row in rows if (point := _gain(row))))
+        for name, rows in found.items()
+        if name in kept
+    ]
+    drawing = plots.scatter(
+        series,
+        title="Gain by number of annotations, all tasks",
+        x="labelled mentions of the target",
+        y="gain in strict F1, points",
+        level=(summary.baseline, 0.0),
+    )
+    caption = (
+        f"Gain over {summary.baseline} against the number of labelled mentions, a point a task and share; outlines are "
+        "undecided."
+    )
+    if len(kept) < len(found):
+        caption += f" The {len(kept)} methods that gain most on dev."
+    return [Illustration("gains-by-annotations", caption, drawing)]
+
+
+def _gain(row: Row) -> Point | None:
+    decided, test = row.verdict.word != "undecided", row.test
+    return (
+        None
+        if test is None
+        else Point(row.annotations, 100 * test.difference, 100 * test.low, 100 * test.high, decided)
+    )
 
 
 def of_sweeps(summary: Summary) -> list[Illustration]:

@@ -42,7 +42,7 @@ FEW = (
 )
 """Columns of the main grid that go into 100 characters."""
 
-FEW_OF_MEANS = ("method", "strict F1", "gain", "tasks", "helps", "hurts", "CPU s", "published")
+FEW_OF_MEANS = ("method", "strict F1", "gain", "tasks", "helps", "hurts", "undecided", "CPU s", "published")
 """Columns of the grid over tasks that do."""
 
 
@@ -85,9 +85,9 @@ def average_grid(averages: Sequence[Average], only: Sequence[str] = ()) -> Grid:
         "tasks": lambda average: str(len(average.rows)),
         "gain": lambda average: _spread(average.gain, average.gain_deviation, "+.2f"),
         "error reduction": lambda average: _number(average.error_reduction, "+.1f"),
-        "helps": lambda average: str(average.count("helps")),
-        "hurts": lambda average: str(average.count("hurts")),
-        "undecided": lambda average: str(average.count("undecided")),
+        "helps": lambda average: _times(average.count("helps")),
+        "hurts": lambda average: _times(average.count("hurts")),
+        "undecided": lambda average: _times(average.count("undecided")),
         "CPU s": lambda average: _number(average.cpu_seconds, ".1f", 1),
         "own CPU s": lambda average: _number(average.own_seconds, ".1f", 1),
         "published": lambda average: _number(average.published),
@@ -280,7 +280,7 @@ With several seeds: mean ± standard deviation over seeds.
 95 % interval: bootstrap over test documents, {summary.resamples:,} resamples; it says nothing of other seeds.
 Gain: over {summary.baseline}, in points of F1, on the seeds that both have; its interval is of the paired bootstrap.
 Error reduction: the gain as a share of what the baseline lacks, in per cent.
-p: approximate randomisation over test documents, two-sided, {tests}.
+p: approximate randomisation over test documents, two-sided, {summary.exchanges:,} exchanges, {tests}.
 Verdict: helps or hurts if p is at most {ALPHA}, else undecided; so with one seed or below {FEWEST_DOCUMENTS} documents.
 Distinct mentions as sets: those in training (sources, too), in gold, predicted. Too many: more predicted than in gold.
 AUC-ROC: of a tag class against the others, in per cent; none where spans are voted on or united, or credit counts.
@@ -317,6 +317,10 @@ def _spread(mean: float | None, deviation: float | None, form: str = ".2f") -> s
 
 def _chance(p: float | None) -> str:
     return "-" if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _times(number: int | None) -> str:
+    return "-" if number is None else str(number)
 
 
 def _share(table: Table) -> str:

@@ -23,6 +23,7 @@ __all__ = [
     "curves",
     "intervals",
     "radar",
+    "scatter",
     "stacks",
     "venn",
 ]
@@ -39,12 +40,14 @@ class Point:
         y: the value.
         low: lower end of its bar.
         high: upper end.
+        filled: or drawn as an outline, where figures set the two apart.
     """
 
     x: float
     y: float
     low: float
     high: float
+    filled: bool = True
 
 
 @dataclass(frozen=True)
@@ -148,6 +151,36 @@ def _line(axes: Axes, places: Sequence[float], series: Series, rank: int) -> Non
         label=series.name,
         zorder=4 - rank / 100,
     )
+
+
+def scatter(series: Sequence[Series], *, title: str, x: str, y: str, level: tuple[str, float]) -> Drawing:
+    """Points without lines or bars over a logarithmic axis.
+
+    Args:
+        series: what to draw; places above 0, in any order.
+        title: what the figure shows.
+        x: name of the axis.
+        y: name of the axis.
+        level: name and height of a line across.
+    """
+    with drawn(title, 4.2) as (figure, axes, done):
+        for rank, one in enumerate(series):
+            colour, marker = COLOURS[one.colour], MARKERS[rank % len(MARKERS)]
+            faces = [colour if point.filled else "none" for point in one.points]
+            places, heights = [point.x for point in one.points], [point.y for point in one.points]
+            axes.scatter(places, heights, 36, faces, marker=marker, edgecolors=colour, linewidths=1.2, zorder=3)
+            axes.plot([], [], marker, color=colour, label=one.name)
+        axes.axhline(level[1], color=COLOURS["base"], linestyle="--", linewidth=1.2, label=level[0], zorder=2)
+        axes.set_xscale("log")
+        every = [point.x for one in series for point in one.points]
+        ticks = [n * 10**power for power in range(9) for n in (1, 2, 5)]
+        inside = [tick for tick in ticks if min(every) / 2 < tick < 2 * max(every)]
+        axes.set_xticks(inside, [f"{tick:,}" for tick in inside])
+        axes.minorticks_off()
+        axes.set_xlabel(x)
+        axes.set_ylabel(y)
+        _legend(figure, axes)
+        return done()
 
 
 def intervals(rows: Sequence[tuple[str, str, Point]], *, title: str, x: str) -> Drawing:

@@ -15,7 +15,7 @@ from transfuse import __version__
 from transfuse.files import write_beside
 from transfuse.reporting.drawing import COLOURS
 from transfuse.reporting.examples import Example, examples, two_systems
-from transfuse.reporting.figures import Illustration, across_shares, of_sweeps, of_table
+from transfuse.reporting.figures import Illustration, across_shares, across_tasks, of_sweeps, of_table
 from transfuse.reporting.grids import (
     Grid,
     average_grid,
@@ -98,14 +98,12 @@ def _page(title: str, summary: Summary) -> _Page:
     averages: dict[float, list[Average]] = {}
     for average in summary.averages:
         averages.setdefault(average.share, []).append(average)
-    curves, sweeps = list(across_shares(summary)), of_sweeps(summary)
-    if sweeps:
-        curves.append(("Sweeps", sweeps))
+    groups = [("All tasks", across_tasks(summary)), *across_shares(summary), ("Sweeps", of_sweeps(summary))]
     return _Page(
         title,
         verdicts(summary),
         [(share, average_grid(group)) for share, group in averages.items()],
-        curves,
+        [(head, figures) for head, figures in groups if figures],
         [_section(summary, table) for table in summary.tables],
         data_grid(summary),
         runs_grid(summary),
@@ -188,6 +186,7 @@ def report_json(summary: Summary) -> dict[str, Any]:
         "baseline": summary.baseline,
         "tests": summary.tests,
         "resamples": summary.resamples,
+        "exchanges": summary.exchanges,
         "missing": summary.missing,
         "cells": [_cell(table, row, record) for table, row in rows for record in row.records],
         "summary": [_row(table, row) for table, row in rows],

@@ -19,13 +19,16 @@ from transfuse.reporting.tables import Average, Entry, Row, Summary, Table, Verd
 from transfuse.scoring.significance import Difference, compare, holm, interval
 from transfuse.text import DataError
 
-__all__ = ["ALPHA", "FEWEST_DOCUMENTS", "entries_of", "summarise"]
+__all__ = ["ALPHA", "FEWEST_DOCUMENTS", "RESAMPLES", "entries_of", "summarise"]
 
 FEWEST_DOCUMENTS = 20
 """With fewer test documents no resampling over documents can be trusted, and no verdict is given."""
 
 ALPHA = 0.05
 """The highest corrected p-value of a verdict."""
+
+RESAMPLES = 5000
+"""Behind each interval."""
 
 Published = Callable[[str | None, str, float], float | None]
 """Task (None for the mean over tasks), variant and share to the printed F1, as a fraction."""
@@ -44,7 +47,7 @@ def summarise(
     Args:
         entries: records and their places.
         baseline: name of the variant that the others are compared with.
-        resamples: for each interval and test; unless given, enough for the correction.
+        resamples: for each interval and test; unless given, `RESAMPLES`, and exchanges enough for the correction.
         published: printed numbers.
         missing: runs that were planned and are not finished.
 
@@ -56,10 +59,11 @@ def summarise(
         rows = groups.setdefault((entry.task, entry.share), {})
         rows.setdefault(entry.variant, []).append(entry)
     tables = {key: _ordered(rows, baseline) for key, rows in groups.items()}
-    resamples = resamples or _enough(sum(len(rows) - 1 for rows in tables.values()))
     pairs = {key: [_pair(row, rows[0], baseline) for row in rows] for key, rows in tables.items()}
     tested = {_key_of(pair): pair for row in pairs.values() for pair in row if pair[0]}
-    tests = {key: _test(pair, resamples) for key, pair in tested.items()}
+    exchanges = resamples or _enough(len(tested))
+    resamples = resamples or RESAMPLES
+    tests = {key: _test(pair, resamples, exchanges) for key, pair in tested.items()}
     corrected = dict(zip(tests, holm([test.p_randomisation for test in tests.values()]), strict=True))
     made = []
     for (task, share), groups_ in tables.items():
@@ -71,12 +75,13 @@ def summarise(
             verdict = Verdict("baseline") if name == baseline else _verdict(len(group[0].record.gold), test, p)
             found.append(Row(name, tuple(group), around, test, p, verdict, published(task, name, share)))
         made.append(Table(task, share, tuple(found)))
-    return Summary(tuple(made), baseline, resamples, len(tests), _averages(made, baseline, published), missing)
+    averages = _averages(made, baseline, published)
+    return Summary(tuple(made), baseline, resamples, exchanges, len(tests), averages, missing)
 
 
 def _enough(tests: int) -> int:
-    """The lowest p-value is 1 in (resamples + 1), which times the number of tests has to be well below `ALPHA`."""
-    return min(20000, max(2000, round(2 * tests / ALPHA)))
+    """One hit moves a p-value by 1 in (exchanges + 1): times all tests, that is to be a twentieth of `ALPHA`."""
+    return min(100_000, max(RESAMPLES, round(20 * tests / ALPHA)))
 
 
 def _ordered(rows: Mapping[str, Sequence[Entry]], baseline: str) -> list[list[Entry]]:
@@ -114,9 +119,9 @@ def _key_of(pair: _Pair) -> tuple[int, ...]:
     return tuple(id(record) for side in pair for record in side)
 
 
-def _test(pair: _Pair, resamples: int) -> Difference:
+def _test(pair: _Pair, resamples: int, exchanges: int) -> Difference:
     ours, theirs = ([record.scores for record in side] for side in pair)
-    return compare(ours, theirs, resamples=resamples)
+    return compare(ours, theirs, resamples=resamples, exchanges=exchanges)
 
 
 def _verdict(documents: int, test: Difference | None, p: float | None) -> Verdict:

@@ -128,8 +128,8 @@ class Row:
 
     @property
     def own_seconds(self) -> float | None:
-        """Of it, beside models that other runs share: mean over the runs; None where there are none."""
-        return _mean(record.own_seconds for record in self.records)
+        """Of it, beside models that other runs share: mean over the runs; None unless every run tells."""
+        return _mean_of_all(record.own_seconds for record in self.records)
 
     @property
     def annotations(self) -> float:
@@ -138,18 +138,18 @@ class Row:
 
     @property
     def source_epochs(self) -> float | None:
-        """Passes over the sources: mean over the runs."""
-        return _mean(record.source_epochs for record in self.records)
+        """Passes over the sources: mean over the runs; None where a run learned from none."""
+        return _mean_of_all(record.source_epochs for record in self.records)
 
     @property
     def source_before(self) -> float | None:
-        """F1 on the sources before the target was learned: mean over sources and runs."""
-        return _mean(f.before for record in self.records for f in record.forgetting.values())
+        """F1 on the sources before the target was learned: mean over sources and runs; None unless every run tells."""
+        return _mean_of_all(_mean(f.before for f in record.forgetting.values()) for record in self.records)
 
     @property
     def source_after(self) -> float | None:
-        """F1 on the sources after the target was learned: mean over sources and runs."""
-        return _mean(f.after for record in self.records for f in record.forgetting.values())
+        """F1 on the sources after the target was learned: mean over sources and runs; None unless every run tells."""
+        return _mean_of_all(_mean(f.after for f in record.forgetting.values()) for record in self.records)
 
     def types(self) -> dict[str, float]:
         """Mean strict F1 by label."""
@@ -208,6 +208,12 @@ class Row:
 def _mean(values: Iterable[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return statistics.fmean(known) if known else None
+
+
+def _mean_of_all(values: Iterable[float | None]) -> float | None:
+    """None where one is not known: a mean over fewer runs must not stand beside means over all of them."""
+    known = list(values)
+    return None if None in known else _mean(known)
 
 
 @dataclass(frozen=True)
@@ -331,11 +337,13 @@ class Average:
 
     @property
     def own_seconds(self) -> float | None:
-        """Mean over tasks of a run's."""
-        return _mean(row.own_seconds for row in self.rows)
+        """Mean over tasks of a run's; None unless every task has it."""
+        return _mean_of_all(row.own_seconds for row in self.rows)
 
-    def count(self, word: str) -> int:
-        """On how many tasks this is the verdict."""
+    def count(self, word: str) -> int | None:
+        """On how many tasks this is the verdict; None where one is of more seeds than F1 and gain."""
+        if any(tuple(row.seeds) != seeds for row, seeds in zip(self.rows, self.seeds, strict=True)):
+            return None
         return sum(row.verdict.word == word for row in self.rows)
 
 
@@ -346,7 +354,8 @@ class Summary:
     Attributes:
         tables: in the order in which their runs first came.
         baseline: name of the variant that the others are compared with.
-        resamples: behind each interval and test.
+        resamples: behind each interval.
+        exchanges: behind each test.
         tests: for how many different ones the p-values are corrected.
         averages: over tasks, by share; none where there is one task.
         missing: runs that were planned and are not finished.
@@ -355,6 +364,7 @@ class Summary:
     tables: tuple[Table, ...]
     baseline: str
     resamples: int
+    exchanges: int
     tests: int
     averages: tuple[Average, ...] = ()
     missing: int = 0

@@ -80,7 +80,8 @@ class Difference:
         p_bootstrap: two-sided p-value of the paired bootstrap.
         p_randomisation: two-sided p-value of approximate randomisation: the one to report.
         level: confidence level of the interval.
-        resamples: how many, for each of the two tests.
+        resamples: how many the interval and the bootstrap test took.
+        exchanges: how many approximate randomisation took.
         runs: of either system.
     """
 
@@ -93,6 +94,7 @@ class Difference:
     p_randomisation: float
     level: float
     resamples: int
+    exchanges: int
     runs: int
 
     def to_dict(self) -> dict[str, Any]:
@@ -150,6 +152,7 @@ def compare(
     label: str | None = None,
     level: float = 0.95,
     resamples: int = 5000,
+    exchanges: int | None = None,
     seed: int = 0,
 ) -> Difference:
     """Paired bootstrap and approximate randomisation between two systems on the same documents.
@@ -162,7 +165,8 @@ def compare(
         average: one of `AVERAGES`; means nothing where a label is given.
         label: compare on this type alone.
         level: confidence level of the interval, between 0 and 1.
-        resamples: how many, for each test.
+        resamples: how many, for the bootstrap.
+        exchanges: how many, for approximate randomisation; as many as resamples unless given.
         seed: decides the draws.
 
     Raises:
@@ -171,7 +175,8 @@ def compare(
     """
     import numpy as np
 
-    _check(level, resamples)
+    exchanges = resamples if exchanges is None else exchanges
+    _check(level, min(resamples, exchanges))
     ours, theirs = _runs(system), _runs(baseline)
     if len(ours) != len(theirs):
         raise ConfigError(f"{len(ours)} runs cannot be paired with {len(theirs)}: give as many of either system")
@@ -190,7 +195,9 @@ def compare(
     rng = np.random.default_rng(seed)
     drawn = np.concatenate([gap(n @ rows) for n in _bootstrap(rng, times, resamples)])
     exchange = np.hstack([rows[:, half:] - rows[:, :half], rows[:, :half] - rows[:, half:]])
-    exchanged = np.concatenate([gap(total + n @ exchange) for n in _exchanges(rng, times, resamples)])
+    moves = exchange.any(axis=1)
+    drawn_exchanges = _exchanges(rng, times[moves], exchanges)
+    exchanged = np.concatenate([gap(total + n @ exchange[moves]) for n in drawn_exchanges])
     low, high = _percentiles(drawn, level)
     return Difference(
         float(value(total, slice(half))[0]),
@@ -202,6 +209,7 @@ def compare(
         _p_value(exchanged, difference),
         level,
         resamples,
+        exchanges,
         len(ours),
     )
 
@@ -284,7 +292,7 @@ def _divide(above: Floats, below: Floats) -> Floats:
 
 def _sizes(times: NDArray[np.int64], resamples: int) -> Iterator[int]:
     """Resamples in chunks, so that memory stays within bounds."""
-    size = max(1, _CHUNK // len(times))
+    size = max(1, _CHUNK // max(1, len(times)))
     for start in range(0, resamples, size):
         yield min(size, resamples - start)
 
@@ -296,10 +304,17 @@ def _bootstrap(rng: np.random.Generator, times: NDArray[np.int64], resamples: in
         yield rng.multinomial(total, times / total, size=size).astype(float)
 
 
-def _exchanges(rng: np.random.Generator, times: NDArray[np.int64], resamples: int) -> Iterator[Floats]:
-    """How many documents of each distinct row are exchanged, of shape (resamples, rows), in chunks."""
-    for size in _sizes(times, resamples):
-        yield rng.binomial(times, 0.5, size=(size, len(times))).astype(float)
+def _exchanges(rng: np.random.Generator, times: NDArray[np.int64], exchanges: int) -> Iterator[Floats]:
+    """How many documents of each distinct row are exchanged, of shape (exchanges, rows), in chunks."""
+    import numpy as np
+
+    several = times > 1
+    for size in _sizes(times, exchanges):
+        drawn = rng.integers(2, size=(size, len(times)), dtype=np.int8).astype(
+            float
+        )  # of a binomial a tenth of the time
+        drawn[:, several] = rng.binomial(times[several], 0.5, size=(size, int(several.sum())))
+        yield drawn
 
 
 def _percentiles(values: Floats, level: float) -> tuple[float, float]:
