@@ -15,11 +15,13 @@ from pathlib import Path
 
 import pytest
 import typer
+from filelock import FileLock
 
 from transfuse import Document, Entity, bundle, corpora, formats, methods
 from transfuse.cli import app, demo, main, tagging
 from transfuse.data.task import resolve
 from transfuse.experiments.recipe import make_recipe, override
+from transfuse.methods.crfsuite import Crfsuite
 from transfuse.scoring.score import KINDS, score
 from transfuse.scoring.significance import compare, interval
 
@@ -201,6 +203,18 @@ def test_version(done):
         (["vectors", "train", "out.txt"], "--text or --corpus"),
         (["vectors", "train", "--text", "none.txt", "out.txt"], "none.txt"),
         (["vectors", "train", "--text", "gold.jsonl", "none/out.txt"], "none: no such folder"),
+        (["vectors", "train", "--text", "gold.jsonl", "gold.jsonl"], "gold.jsonl is an input"),
+        (["vectors", "train", "--text", "gold.jsonl", "out.what"], "vectors go to a file in .safetensors"),
+        (["vectors", "train", "--text", "gold.jsonl", "notes.txt"], "notes.txt: not word vectors"),
+        (["tag", "none", "jsonl:missing.jsonl"], "missing.jsonl: no such file"),
+        (["convert", "", "out.jsonl"], "'' names no file or folder"),
+        (["train", "--target", "jsonl:"], "'jsonl:' names no file or folder"),
+        (["convert", "mac.tsv", "out.jsonl"], "mac.tsv:1: lines end with a lone carriage return"),
+        (["compare", "--target", TARGET, "--out", "gold.jsonl/x"], "/gold.jsonl is no folder"),
+        (["cross-validate", "--target", TARGET, "--out", "gold.jsonl/x"], "/gold.jsonl is no folder"),
+        (["train", "--target", TARGET, "--set", f"seed={'[' * 3000}"], "unknown key"),
+        (["convert", f"{'x' * 300}.tsv", "out.jsonl"], "File name too long"),
+        (["train", "--target", "splits"], "splits/dev.jsonl: no document in it"),
         (["demo", "--share", "0"], "--share"),
         (["demo", "--language", "fr"], "'fr'"),
     ],
@@ -209,6 +223,11 @@ def test_version(done):
 def test_a_mistake_is_one_line_and_status_2(call, here, arguments, said):
     (here / "broken.jsonl").write_text('{"id": "1", "text": "a"}\n{"id": "2", "text": 3}\n')
     (here / "other.jsonl").write_text('{"id": "1", "text": "a"}\n')
+    (here / "notes.txt").write_text("No sign of asthma.\n")
+    (here / "mac.tsv").write_bytes(b"asthma\tB-Disease\rof\tO\r\rold\tO\r")
+    (here / "splits").mkdir()
+    for split in ("train", "dev"):
+        (here / "splits" / f"{split}.jsonl").write_text('{"id": "1", "text": "a"}\n' if split == "train" else "")
     before = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
     status, out, err = call(*arguments)
     assert (status, out) == (2, "")
@@ -216,6 +235,23 @@ def test_a_mistake_is_one_line_and_status_2(call, here, arguments, said):
     assert err.count("\n") == 1
     assert said in err
     assert {path: path.read_bytes() for path in here.rglob("*") if path.is_file()} == before, "nothing is written"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_is_one_line_and_status_2(here):
+    for arguments in (("corpora", "list"), ("convert", "gold.jsonl", "-"), ("score", "gold.jsonl", "found.jsonl")):
+        with open("/dev/full", "wb") as full:  # noqa: PTH123
+            process = child(*arguments, cwd=here, stdout=full)
+            _, err = process.communicate(timeout=60)
+        assert process.returncode == 2
+        assert err.decode().splitlines()[-1] == "error: No space left on device"
+
+
+def test_closed_streams_are_no_fault_of_ours(here):
+    for stream, arguments in (("<&-", "convert - - --from jsonl"), (">&-", "corpora list"), ("2>&-", "corpora list")):
+        command = f"{sys.executable} -m transfuse {arguments} {stream}"
+        process = subprocess.run(["bash", "-c", command], check=False, cwd=here, capture_output=True, timeout=60)
+        assert (process.returncode, b"Traceback" in process.stderr) == (0, False)
 
 
 def test_no_arguments_show_help_with_status_2(call):
@@ -589,6 +625,79 @@ def test_tag_never_writes_over_its_input_nor_half_a_file(call, run, here):
     assert "broken.jsonl:9: " in err
     assert (here / "gold.jsonl").read_bytes() == before
     assert {path.name for path in here.iterdir()} == {"gold.jsonl", "found.jsonl", "worse.jsonl", "broken.jsonl"}
+
+
+def test_inputs_with_the_same_ids_are_told_apart(call, run, here):
+    (here / "again").mkdir()
+    (here / "again" / "more.jsonl").write_bytes((here / "gold.jsonl").read_bytes())
+    _, out, err = call("tag", run, "gold.jsonl", "again/more.jsonl")
+    names = [json.loads(line)["id"] for line in out.splitlines()]
+    assert len(set(names)) == len(names) == 2 * len(GOLD)
+    assert "document id is there twice" in err
+
+
+def test_a_bundle_is_not_written_over(call, run, here):
+    before = {path: path.read_bytes() for path in Path(run).rglob("*") if path.is_file()}
+    (here / "names.txt").write_text("asthma\n")
+    status, _, err = call("tag", run, "gold.jsonl", "-o", f"{run}/bundle/bundle.json", "--to", "jsonl")
+    assert (status, "is an input, or lies in one" in err) == (2, True)
+    status, _, err = call("silver", "gazetteer", "terms:names.txt", "--label", "Problem", "--out", f"{run}/bundle")
+    assert (status, "lies in the folder of a finished run" in err) == (2, True)
+    assert {path: path.read_bytes() for path in Path(run).rglob("*") if path.is_file()} == before
+
+
+def test_training_says_what_it_cannot_learn_find_or_trust(call, here):
+    nested = [Entity(4, 17, "Disease"), Entity(4, 9, "Anatomy")]
+    notes = [Document(f"alpha{i}", f"The heart failure of patient{i} goes on.", nested) for i in range(30)]
+    parted = [Document(f"beta{i}", f"Take vit. B12 in case{i} of it.", [Entity(5, 13, "Drug")]) for i in range(2)]
+    for split, some in (("train", notes), ("test", [*notes[:3], *parted])):
+        (here / "nested").mkdir(exist_ok=True)
+        formats.write(some, here / "nested" / f"{split}.jsonl", "jsonl")
+    status, _, err = call("train", "--target", "nested", "--method", "crfsuite", "--out", "run")
+    assert status == 0
+    listed = json.loads((here / "run" / "losses" / "nested.json").read_text())
+    number = listed["counts"]["dropped: overlaps another mention"]
+    for said in (
+        f"in learning from nested: {number} dropped: overlaps another mention",
+        "with its place: run/losses",
+        "nested has no dev split: it was drawn from train, 3 documents",
+        "test: Anatomy is never predicted, of 3; 27 were learned from",
+        "nested test: document that train has too: 3",
+        "nested test: label that train lacks: 1 (Drug)",
+        "nested test: mention across the end of a sentence: 2 (beta0: 'vit. B12'",
+    ):
+        assert said in err
+    assert {item["document"][0] for item in listed["items"]} == {"a"} and len(listed["items"]) == number
+
+
+def test_a_folder_is_of_one_process_at_a_time(call, here):
+    (here / "run").mkdir()
+    with FileLock(here / "run" / ".lock"):
+        status, _, err = call("train", "--target", TARGET, "--method", "crfsuite", "--out", "run")
+    assert (status, "is worked on by another process" in err) == (2, True)
+
+
+def test_what_fails_late_leaves_no_folder(call, here, monkeypatch):
+    def fit(*_, **__):
+        raise PermissionError(13, "Permission denied", "cache")
+
+    monkeypatch.setattr(Crfsuite, "fit", fit)
+    status, _, err = call("train", "--target", TARGET, "--method", "crfsuite", "--out", "run")
+    assert (status, err) == (2, "error: cache: Permission denied\n")
+    assert not (here / "run").exists()
+
+
+def test_altered_runs_are_told_in_one_line(call, here):
+    train = ("train", "--target", TARGET, "--method", "crfsuite", "--out", "run")
+    assert call(*train)[0] == 0
+    for name, text in (("scores.json", "junk"), ("scores.json", "[]"), ("recipe.toml", ""), ("records.jsonl", "[1]\n")):
+        place = here / "run" / name
+        kept = place.read_bytes()
+        place.write_text(text)
+        for arguments in (train, ("report", "run")):
+            status, _, err = call(*arguments)
+            assert (status, err.count("\n")) == (2, 1), (name, arguments)
+        place.write_bytes(kept)
 
 
 def test_tag_streams(done, run, monkeypatch):

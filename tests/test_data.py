@@ -49,6 +49,22 @@ def test_one_file_is_divided_by_document_and_always_alike(tmp_path: Path) -> Non
     assert corpus == resolve(str(tmp_path / "notes.jsonl"))
 
 
+def test_no_test_split_is_drawn_of_a_source_that_is_one_file(tmp_path: Path) -> None:
+    for name, word in (("notes", "asthma"), ("other", "fever")):
+        write(tmp_path / f"{name}.jsonl", sentences(word, 50))
+    task, facts = build_task(Data(str(tmp_path / "notes.jsonl"), (str(tmp_path / "other.jsonl"),)), seed=0)
+    assert facts["sources"][0]["documents"] == {"train": 45, "dev": 5}
+    assert len(task.target.test) == 15
+
+
+def test_an_empty_split_is_no_split_to_draw(tmp_path: Path) -> None:
+    (tmp_path / "notes").mkdir()
+    write(tmp_path / "notes" / "train.jsonl", sentences("asthma", 20))
+    (tmp_path / "notes" / "test.jsonl").write_text("")
+    with pytest.raises(DataError, match=r"notes/test\.jsonl: no document in it: .* test is drawn"):
+        resolve(str(tmp_path / "notes"))
+
+
 def test_labels_get_their_common_names_and_a_map_comes_before(tmp_path: Path) -> None:
     write(tmp_path / "a.jsonl", sentences("asthma", 10), label="DISO")
     write(tmp_path / "b.jsonl", sentences("asthma", 10), label="my own label")
@@ -143,7 +159,7 @@ def test_splits_are_made_only_where_they_are_wanted(tmp_path: Path) -> None:
     write(tmp_path / "two" / "train.jsonl", sentences("asthma", 30))
     write(tmp_path / "three" / "test.jsonl", sentences("asthma", 2))
     for name, sizes in {"one": {"train": 3}, "two": {"train": 30}, "three": {"test": 2}}.items():
-        corpus = resolve(str(tmp_path / name), divide=False)
+        corpus = resolve(str(tmp_path / name), divide="none")
         assert {split: len(documents) for split, documents in corpus.splits.items()} == sizes
 
 

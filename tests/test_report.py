@@ -140,7 +140,7 @@ def test_a_line_that_was_cut_short_takes_no_other_with_it(tmp_path):
     assert [record["event"] for record in run.records()] == ["first", "third", "fourth"]
     (tmp_path / "done").touch()
     for name in ("recipe.toml", "environment.json", "scores.json"):
-        (tmp_path / name).write_text("{}" if name.endswith("json") else "")
+        (tmp_path / name).write_text("{}" if name.endswith("json") else "[data]\n[method]\n")
     with pytest.raises(DataError, match="does not say what was learned from"):
         read_run(tmp_path)
     run.record("data")

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from transfuse.experiments.recipe import make_recipe, run_recipe
 from transfuse.run import Run
-from transfuse.text import TransfuseError
+from transfuse.text import DataError, TransfuseError
 from transfuse.train import Training, fit
 
 LEARNED = {"epochs": 3, "steps": 60, "batch": 8, "average": 0.9}
@@ -94,6 +94,15 @@ def toy(tmp_path: Path, training: Training, **how: object) -> tuple[nn.Module, d
 
     stage = Run(tmp_path).stage("toy")
     return network, fit(network, objective, lambda epoch: batches, training, stage=stage, **how)  # type: ignore[arg-type]
+
+
+def test_a_broken_checkpoint_is_told_with_what_to_do(tmp_path: Path) -> None:
+    place = Run(tmp_path).stage("toy").checkpoint
+    place.parent.mkdir()
+    for content in (b"", b"no tensors at all"):
+        place.write_bytes(content)
+        with pytest.raises(DataError, match=r"toy\.safetensors: not a sound checkpoint: .*; delete it"):
+            toy(tmp_path, Training(epochs=1))
 
 
 def test_best_epoch_is_restored(tmp_path: Path) -> None:

@@ -44,10 +44,12 @@ class _Kind(Tagger, Protocol):
 
 
 def check_output(folder: Path) -> None:
-    """Raises ConfigError where a bundle would take the place of something that is none, which nobody meant to lose."""
+    """Raises ConfigError where a bundle would take the place of what is none, or of that of a run: nobody meant it."""
     empty = folder.is_dir() and not any(folder.iterdir())
     if folder.exists() and not empty and not (folder / "bundle.json").is_file():
         raise ConfigError(f"{folder} is there and is no bundle: name another output")
+    if (folder.parent / "done").is_file() and (folder.parent / "recipe.toml").is_file():
+        raise ConfigError(f"{folder} lies in the folder of a finished run: name another output")
 
 
 def save(tagger: Tagger, folder: Path, *, card: str = "", facts: Mapping[str, Any] | None = None) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import gzip
 import io
+import json
 import os
 import re
 import shutil
@@ -21,7 +22,7 @@ from typing import IO, Any, BinaryIO, cast
 from transfuse.losses import Losses
 from transfuse.text import ConfigError, DataError
 
-__all__ = ["Source", "Writer", "natural", "open_output", "output_folder", "suffix_of", "write_beside"]
+__all__ = ["Source", "Writer", "natural", "open_output", "output_folder", "records_in", "suffix_of", "write_beside"]
 
 _HEAD = 1 << 16
 _BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
@@ -272,6 +273,15 @@ class Writer:
             self._begun = True
             text = "\ufeff" + text if text[0] == "\ufeff" else text
         self._write(text)
+
+
+def records_in(text: str) -> list[dict[str, Any]]:
+    """All whole records of a run's ``records.jsonl``; a kill may have cut one short."""
+    found = []
+    for line in text.split("\n"):
+        with suppress(json.JSONDecodeError):
+            found.append(json.loads(line))
+    return [record for record in found if isinstance(record, dict) and "event" in record]
 
 
 @contextmanager

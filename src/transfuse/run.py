@@ -1,12 +1,12 @@
 """The run folder: records that only grow, checkpoints, and what the run was made with.
 
 ``recipe.toml`` what was asked, ``environment.json`` what it ran on, ``records.jsonl`` what happened, ``checkpoint/``
-where it stands, ``scores.json``, ``predictions/`` and ``bundle/`` what came out, and ``done``, written last.
+where it stands, ``losses/`` every mention that did not come through unchanged, ``scores.json``, ``predictions/`` and
+``bundle/`` what came out, and ``done``, written last.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import platform
@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from transfuse.files import write_beside
+from transfuse.files import records_in, write_beside
+from transfuse.losses import Losses
 from transfuse.text import DataError
 
 __all__ = ["Run", "Stage", "environment"]
@@ -137,10 +138,7 @@ class Run:
         path = self.folder / "records.jsonl"
         if not path.exists():
             return []
-        found = []
-        for line in path.read_text(encoding="utf-8").split("\n"):
-            with contextlib.suppress(json.JSONDecodeError):
-                found.append(json.loads(line))
+        found = records_in(path.read_text(encoding="utf-8"))
         return [record for record in found if event is None or record["event"] == event]
 
     def write(self, name: str, text: str) -> None:
@@ -151,6 +149,12 @@ class Run:
     def write_json(self, name: str, data: Any) -> None:
         """Write a JSON file of the folder, whole or not at all."""
         self.write(name, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+
+    def list_losses(self, of: str, losses: Losses) -> None:
+        """Write ``losses/OF.json``, with the place of each; nothing where there are none."""
+        if len(losses):
+            (self.folder / "losses").mkdir(exist_ok=True)
+            self.write_json(f"losses/{of}.json", losses.to_dict())
 
     def progress(self, text: str, done: float) -> None:
         """Tell a watching person how far the run is."""

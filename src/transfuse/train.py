@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -25,7 +26,7 @@ from transfuse.files import write_beside
 from transfuse.ranges import check_ranges
 from transfuse.run import Stage
 from transfuse.team import team
-from transfuse.text import ConfigError, TransfuseError
+from transfuse.text import ConfigError, DataError, TransfuseError
 
 __all__ = ["Feed", "Objective", "Training", "fit", "last_epochs"]
 
@@ -351,7 +352,11 @@ class _Loop:
         path, exists = self.team.same((self.stage.checkpoint, self.stage.checkpoint.exists()))
         if not exists:
             return False
-        copies, progress = load_checkpoint(path, self.network, self.optimizer)
+        try:
+            copies, progress = load_checkpoint(path, self.network, self.optimizer)
+        except (SafetensorError, KeyError, TypeError, ValueError) as fault:
+            told = f"not a sound checkpoint: {type(fault).__name__}: {fault}; delete it, and the stage begins anew"
+            raise DataError(told, path=str(path)) from None
         self.average, self.chosen = copies.get("average", []), copies.get("chosen", [])
         self.at = _Progress(**progress)
         self.stage.record("resumed", epoch=self.at.epoch + 1, step=self.at.step)

@@ -15,7 +15,7 @@ from invented import ANY, LABELS, MEAN, documents, entities, texts
 
 from transfuse.formats import read, write
 from transfuse.losses import Losses
-from transfuse.text import Document, Entity
+from transfuse.text import DataError, Document, Entity
 
 JSON = ("bioc-json", "ccks", "cluener", "doccano", "jsonl", "label-studio", "prodigy", "pubannotation")
 XML = st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufffe\uffff") | st.sampled_from("\n\r\t")
@@ -288,3 +288,15 @@ def test_brat_makes_file_names_of_any_id_and_says_so(tmp_path: Path) -> None:
     assert len({name.casefold() for name in again}) == len(ids)
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     assert lost.counts == {"altered: id is no file name": len(ids) - 2}
+
+
+def test_our_own_lines_may_spell_their_mentions_and_are_held_to_them() -> None:
+    line = (
+        '{"text": "😀 asthma", "entities": [{"start": 3, "end": 9, "label": "Disease", "text": "asthma", "by": "x"}]}'
+    )
+    losses = Losses()
+    (document,) = read(io.StringIO(line), "jsonl", losses=losses)
+    assert [document.mention(entity) for entity in document.entities] == ["asthma"]
+    assert losses.counts == {"altered: offsets counted in utf-16": 1, 'skipped: member "by" is not read': 1}
+    with pytest.raises(DataError, match="'asthma' is said to stand where"):
+        list(read(io.StringIO(line.replace("😀", "a bad")), "jsonl", mismatch="raise"))

@@ -11,6 +11,7 @@ import os
 import sys
 import warnings
 from inspect import cleandoc
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -112,6 +113,9 @@ def _every(
 def main(arguments: list[str] | None = None) -> None:
     """Run a verb and leave with its exit status: 0, 2 for a user's mistake, 130 after Ctrl-C."""
     warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # whoever started this has closed it
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
     try:
         status = _run(arguments)
         sys.stdout.flush()
@@ -119,6 +123,10 @@ def main(arguments: list[str] | None = None) -> None:
         # Whoever read has seen enough; what is still buffered must not be tried again when the interpreter ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
+    except OSError as error:
+        # What was found when the last of the output went out, as that a disk is full.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = _complain(_fault(error))
     sys.exit(status)
 
 
@@ -131,6 +139,10 @@ def _run(arguments: list[str] | None) -> int:
         status = INTERRUPTED
     except typer.Abort:
         return 1
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        return _complain(_fault(error))
     except Exception as error:
         # The parser's errors; their class has moved between versions of typer.
         message = getattr(error, "format_message", None)
@@ -140,6 +152,12 @@ def _run(arguments: list[str] | None) -> int:
     if status == INTERRUPTED:
         typer.echo("interrupted", err=True)
     return int(status or 0)
+
+
+def _fault(error: OSError) -> str:
+    """What the system says: a full disk, a folder that may not be read or written, a name that is too long."""
+    place = f"{error.filename}: " if error.filename else ""
+    return f"{place}{error.strerror or error}"
 
 
 def _usage(error: Exception, message: str) -> str:

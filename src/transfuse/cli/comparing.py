@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from transfuse.cli.console import check_device, count, epilog, note, print_json, use_threads, watching
+from transfuse.cli.console import check_device, check_folder, count, epilog, note, print_json, use_threads, watching
 from transfuse.cli.options import AsJSON, Device, Jobs, Output, Source
 from transfuse.cli.reporting import show_summary
 from transfuse.files import write_beside
@@ -148,8 +148,7 @@ def perform(
     from transfuse.reporting.report import write_report
     from transfuse.reporting.summary import summarise
 
-    if folder.exists() and not folder.is_dir():
-        raise ConfigError(f"--out {folder}: this is no folder")
+    check_folder(folder)
     records = records or folder / "records"
     cells = list(comparison.cells())
     found = find_records(cells, records)

@@ -14,6 +14,7 @@ from transfuse.text import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from rich.console import Console
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Column",
     "check_device",
+    "check_folder",
     "count",
     "duration",
     "epilog",
@@ -143,6 +145,17 @@ def use_threads(number: int) -> None:
     import torch
 
     torch.set_num_threads(number)
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a place for a folder where a file stands, there or on the way to it.
+
+    Raises:
+        ConfigError: it is one.
+    """
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not there.is_dir():
+        raise ConfigError(f"--out {folder}: {'this' if there == folder else there} is no folder")
 
 
 def check_device(device: str) -> None:

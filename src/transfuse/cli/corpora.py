@@ -208,7 +208,7 @@ def check(
 def _read(spec: str, losses: Losses) -> Corpus:
     from transfuse.data.task import resolve
 
-    return resolve(spec, losses=losses, divide=False)
+    return resolve(spec, losses=losses, divide="none")
 
 
 def _show_findings(corpus: Corpus, findings: list[Any]) -> None:

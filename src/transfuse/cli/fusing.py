@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from transfuse.cli.console import (
+    check_folder,
     count,
     epilog,
     note,
@@ -136,6 +137,8 @@ def calibrate(
     Spans that the best path passes over come in where a lower threshold serves the demand.
     """
     _guard(out, [tagger])
+    if plot:
+        check_folder(plot.parent)
     use_threads(threads)
     from transfuse import bundle
     from transfuse.ensembles.calibrated import calibrate as learn

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,7 +15,11 @@ from transfuse.cli.console import count, epilog, note, note_losses, use_threads,
 from transfuse.cli.documents import FROM, guard_inputs, open_input, output_format, target_of
 from transfuse.cli.options import Threads
 from transfuse.files import suffix_of
+from transfuse.mentions import Ids
 from transfuse.text import DataError, Document
+
+if TYPE_CHECKING:
+    from transfuse.losses import Losses
 
 __all__ = ["register", "tag"]
 
@@ -59,12 +63,13 @@ def tag(
     Plain text is one document a line; --from txt takes each file as one document. The entities that an input has are
     replaced by those found. An output file appears when all went well.
     """
-    guard_inputs(output, inputs)
+    guard_inputs(output, [str(model), *inputs])
     named = output_format(output, to_format)
-    missing = [spec for spec in inputs if spec != "-" and ":" not in spec and not Path(spec).exists()]
-    if missing:
-        raise DataError("no such file or folder", path=missing[0])
     from transfuse import bundle, formats
+
+    places = [formats.parse_spec(spec)[2] for spec in inputs if spec != "-"]
+    if missing := [place for place in places if not Path(place).exists()]:
+        raise DataError("no such file or folder", path=missing[0])
 
     folder = bundle.locate(model)
     use_threads(threads)
@@ -79,7 +84,8 @@ def tag(
     options = {"confidence": True} if confidence or threshold is not None else {}
     stems = _stems(inputs)
     with watching("tagging") as watch:
-        documents = meter.told((d for spec in inputs for d in _read(spec, from_format, losses, stems[spec])), watch)
+        read = (d for spec in inputs for d in _read(spec, from_format, losses, stems[spec]))
+        documents = meter.told(_apart(read, losses) if len(inputs) > 1 else read, watch)
         found = tagger.tag(documents, **options)
         found = found if threshold is None else _above(found, threshold)
         formats.write(meter.counted(found), target_of(output), named, losses=losses)
@@ -92,6 +98,13 @@ def _stems(inputs: Iterable[str]) -> dict[str, str]:
     names = {spec: Path(spec.rpartition(":")[2].removesuffix(".gz")).with_suffix("") for spec in inputs}
     times = Counter(path.name for path in names.values())
     return {spec: path.as_posix().lstrip("/") if times[path.name] > 1 else "" for spec, path in names.items()}
+
+
+def _apart(documents: Iterable[Document], losses: Losses) -> Iterator[Document]:
+    """The documents of several inputs, with ids that no two have."""
+    ids = Ids(losses)
+    for document in documents:
+        yield replace(document, id=ids.unique(document.id))
 
 
 def _read(spec: str, format: str, losses: Any, stem: str) -> Iterator[Document]:

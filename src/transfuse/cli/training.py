@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -22,11 +23,13 @@ from transfuse.cli.console import (
     use_threads,
     watching,
 )
+from transfuse.cli.documents import guard_inputs
 from transfuse.cli.options import AsJSON, Device, Source, Text, Threads, TrainingText
 from transfuse.text import ConfigError, DataError, Document
 
 if TYPE_CHECKING:
     from transfuse.experiments.recipe import Recipe
+    from transfuse.reporting.results import Finished
 
 __all__ = ["perform", "register", "run", "train", "train_vectors"]
 
@@ -167,9 +170,9 @@ def _finish(recipe: Recipe, output: Path | None, device: str, as_json: bool) -> 
     scores = perform(recipe, folder, device=device)
     if not team().leads:
         return
+    run = read_run(folder)
     if before:
         note(f"{folder} was finished before: nothing was run again")
-    run = read_run(folder)
     if as_json:
         facts = {"run": str(folder), "bundle": str(folder / "bundle"), "method": run.method, "seed": run.seed}
         print_json(facts | {"selection": run.selection, "cpu_seconds": run.cpu_seconds, "scores": scores})
@@ -181,6 +184,7 @@ def _finish(recipe: Recipe, output: Path | None, device: str, as_json: bool) -> 
     for what, number in run.data["losses"].items():
         if _RENAMED not in what:
             note(f"in reading: {number:,} {what}")
+    _show_lost(run)
     for source in run.data["sources"]:
         removed = sum(source["removed"].values())
         say(f"{source['name']}: {count(removed, 'document')} taken out that the target's dev or test holds")
@@ -193,7 +197,42 @@ def _finish(recipe: Recipe, output: Path | None, device: str, as_json: bool) -> 
         say(f"published: {recipe.published.f1:.2f} ({recipe.published.place})")
     chosen = f"chosen by: {run.selection}; " if run.selection else ""
     say(f"{chosen}training took {duration(run.cpu_seconds)} of CPU time")
+    for doubt in _doubts(run, scores):
+        note(doubt)
     say(f"bundle: {folder / 'bundle'}")
+
+
+def _show_lost(run: Finished) -> None:
+    """What flat tags over words could not hold of a corpus, and where all of it is listed."""
+    read = {r["corpus"]: r["losses"] for r in run.records if r["event"] in {"read", "trained"} and r.get("losses")}
+    for corpus, losses in read.items():
+        for what, number in losses.items():
+            note(f"in learning from {corpus}: {number:,} {what}")
+    if read or any(_RENAMED not in what for what in run.data["losses"]):
+        note(f"each of them with its place: {run.folder / 'losses'}")
+
+
+def _doubts(run: Finished, scores: dict[str, Any]) -> Iterator[str]:
+    """Why the scores may not be what they seem, with the cause where it is known."""
+    from transfuse.data.checks import doubts
+    from transfuse.data.task import recorded_target, resolve
+
+    data = run.recipe["data"]
+    target = recorded_target(data)
+    own = target.splits if "fold" in data else resolve(data["target"], labels=data["labels"], divide="none").splits
+    for split in ("dev", "test"):
+        if split not in own:
+            drawn = "its dev split was taken, and another drawn" if split == "test" and "dev" in own else "it was drawn"
+            size = count(len(target.splits[split]), "document")
+            yield f"{target.name} has no {split} split: {drawn} from train, {size}"
+    learned = Counter(e.label for d in target.sample(data["share"], seed=run.seed).train for e in d.entities)
+    for split, kinds in scores.items():
+        for label, found in kinds["strict"]["types"].items():
+            if found["gold"] and not found["predicted"]:
+                yield f"{split}: {label} is never predicted, of {found['gold']:,}; {learned[label]:,} were learned from"
+    for finding in doubts(target):
+        if finding.split != "train":
+            yield f"{target.name} {finding.split}: {finding.kind}: {finding.count:,} ({'; '.join(finding.detail)})"
 
 
 def _show_scores(scores: dict[str, Any], title: str) -> None:
@@ -219,7 +258,9 @@ def _show_scores(scores: dict[str, Any], title: str) -> None:
     ),
 )
 def train_vectors(
-    output: Annotated[Path, typer.Argument(metavar="OUT", help=".safetensors (ours), .bin or .txt (word2vec).")],
+    output: Annotated[
+        Path, typer.Argument(metavar="OUT", help="A new file: .safetensors (ours), .bin or .txt (word2vec).")
+    ],
     text: Text = [],  # noqa: B006
     corpus: TrainingText = [],  # noqa: B006
     width: Annotated[int, typer.Option(min=1, help="Columns.")] = 100,
@@ -236,6 +277,11 @@ def train_vectors(
         raise ConfigError("nothing to read: name --text or --corpus")
     if not output.parent.is_dir():
         raise DataError("no such folder", path=str(output.parent))
+    guard_inputs(str(output), [*text, *corpus])
+    if output.suffix not in vectors.SUFFIXES:
+        raise ConfigError(f"{output}: vectors go to a file in {', '.join(vectors.SUFFIXES)}; --text names what is read")
+    if output.exists():
+        vectors.read_vectors(output)  # or it is no file of vectors, and is not to be lost
     settings = vectors.Vectors(
         kind="train",
         text=tuple(text),

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from transfuse.cli.comparing import watching_cells
-from transfuse.cli.console import check_device, count, epilog, note, percent, print_json, say, show_table, use_threads
+from transfuse.cli.console import (
+    check_device,
+    check_folder,
+    count,
+    epilog,
+    note,
+    percent,
+    print_json,
+    say,
+    show_table,
+    use_threads,
+)
 from transfuse.cli.console import watching as watching_one
 from transfuse.cli.options import AsJSON, Device, Jobs, Output, Source
 from transfuse.text import ConfigError, DataError
@@ -68,6 +79,7 @@ def cross_validate(
     from transfuse.experiments.validation import fold_cells
 
     check_device(device)
+    check_folder(output)
     asked = _recipe(recipe, target, source, method, changes)
     cells = fold_cells(asked, folds, seed=draw, whole=whole)
     _warn_of_neighbours(asked.data.target)

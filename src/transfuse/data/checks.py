@@ -19,7 +19,7 @@ from transfuse.published import Published
 from transfuse.text import Corpus, Document, Entity
 from transfuse.words import align, is_blank, sentences, words
 
-__all__ = ["Finding", "Overlap", "check", "overlap", "without_overlap"]
+__all__ = ["Finding", "Overlap", "check", "doubts", "overlap", "without_overlap"]
 
 SHORTEST = 5
 """Tokens that a sentence must have to be compared."""
@@ -96,11 +96,21 @@ def check(corpus: Corpus, published: Published | None = None, losses: Losses | N
     Returns:
         Findings, errors first.
     """
-    found = [*_counts(corpus, published), *_losses(losses or ()), *_labels(corpus), *_leaks(corpus)]
+    found = [*_counts(corpus, published), *_losses(losses or ()), *doubts(corpus)]
+    if corpus.splits and not any(corpus.splits.values()):
+        found.append(Finding("error", "no document", 1))
     for split, documents in corpus.splits.items():
         for look in (_empty, _misaligned, _overlapping, _breaks, _doubles):
             found += [replace(finding, split=split) for finding in look(documents)]
     return sorted(found, key=lambda finding: ("error", "warning", "note").index(finding.severity))
+
+
+def doubts(corpus: Corpus) -> list[Finding]:
+    """Why scores may not be what they seem: text in two splits, labels without training, mentions in two sentences."""
+    found = [*_labels(corpus), *_leaks(corpus)]
+    for split, documents in corpus.splits.items():
+        found += [replace(finding, split=split) for finding in _parted(documents)]
+    return found
 
 
 def _counts(corpus: Corpus, published: Published | None) -> Iterator[Finding]:
@@ -184,6 +194,19 @@ def _overlapping(documents: Sequence[Document]) -> Iterator[Finding]:
         yield Finding("note", "mention that overlaps another", len(places), detail=tuple(places[:_EXAMPLES]))
     if broken:
         yield Finding("warning", "mention across a line break", len(broken), detail=tuple(broken[:_EXAMPLES]))
+
+
+def _parted(documents: Sequence[Document]) -> Iterator[Finding]:
+    """Mentions that no tagger can find that reads sentence by sentence, as these are split when nothing is known."""
+    places = []
+    for document in documents:
+        if document.entities:
+            ends = [end for _, end in sentences(document.text)]
+            for entity in document.entities:
+                if any(entity.start < end < entity.end for end in ends):
+                    places.append(f"{document.id}: {document.mention(entity)!r}")
+    if places:
+        yield Finding("warning", "mention across the end of a sentence", len(places), detail=tuple(places[:_EXAMPLES]))
 
 
 def _breaks(documents: Sequence[Document]) -> Iterator[Finding]:

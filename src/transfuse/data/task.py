@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches
 from itertools import accumulate, takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from transfuse import corpora, formats, synthetic
 from transfuse.data import checks
@@ -89,14 +89,19 @@ class Data:
         check_ranges(self, "data", share="[0, 1]", limit="[0, inf)", dev_limit="[1, inf)")
 
 
-def resolve(spec: str, *, labels: str = "", losses: Losses | None = None, divide: bool = True) -> Corpus:
+Divide = Literal["all", "dev", "none"]
+"""Which splits are drawn where a user's files do not have them: dev and test, dev alone, or none."""
+
+
+def resolve(spec: str, *, labels: str = "", losses: Losses | None = None, divide: Divide = "all") -> Corpus:
     """Load what a user named.
 
     Args:
         spec: see `Data.target`.
         labels: see `Data.labels`.
         losses: collects what did not come through unchanged.
-        divide: make the splits that files do not have; without, a single collection is ``train`` as a whole.
+        divide: the splits that are drawn where files do not have them. A source is not scored on a test split and has
+            none drawn; without any a single collection is ``train`` as a whole.
 
     Raises:
         ConfigError: no registered corpus and no path has the name.
@@ -144,7 +149,7 @@ def resolve_target(spec: str, *, labels: str = "", fold: Fold | None = None, los
         ConfigError, DataError, LabelError: see `resolve`; too few documents to divide.
     """
     if fold:
-        return hold_fold(resolve(spec, labels=labels, losses=losses, divide=False), fold)
+        return hold_fold(resolve(spec, labels=labels, losses=losses, divide="none"), fold)
     corpus = resolve(spec, labels=labels, losses=losses)
     if not corpus.test:
         # What was published as a development split is for testing where there is no other.
@@ -168,7 +173,7 @@ def _synthetic(spec: str) -> Corpus:
     return replace(synthetic.department(department, language=language), name=spec)
 
 
-def _read(spec: str, losses: Losses | None, divide: bool) -> Corpus:
+def _read(spec: str, losses: Losses | None, divide: Divide) -> Corpus:
     format_name, options, path = formats.parse_spec(spec)
     place = Path(path)
     if not place.exists():
@@ -184,13 +189,17 @@ def _read(spec: str, losses: Losses | None, divide: bool) -> Corpus:
     found = find_splits(place, losses)
     if found:
         splits = {split: documents(part) for split, part in found.items()}
-        if divide and "train" not in splits:
+        if empty := [split for split, held in splits.items() if not held]:
+            raise DataError(
+                f"no document in it: fill it, or take it away and {empty[0]} is drawn", path=str(found[empty[0]])
+            )
+        if divide != "none" and "train" not in splits:
             raise DataError(f"holds {', '.join(found)} but no training split", path=path)
     else:
-        splits = _divide(documents(place), path) if divide else {"train": documents(place)}
+        splits = _divide(documents(place), path) if divide == "all" else {"train": documents(place)}
     labels = sorted({e.label for docs in splits.values() for d in docs for e in d.entities})
     corpus = Corpus(place.name.partition(".")[0], splits, tuple(labels), _language(next(iter(splits.values()))))
-    return corpus if corpus.dev or not divide else hold_out(corpus, 0.1, seed=0, together=True)
+    return corpus if corpus.dev or divide == "none" else hold_out(corpus, 0.1, seed=0, together=True)
 
 
 def find_splits(folder: Path, losses: Losses | None = None) -> dict[str, Path]:
@@ -257,12 +266,17 @@ def _told_apart(name: str, taken: Sequence[str]) -> str:
     return next(each for each in (name, *others) if each not in taken)
 
 
-def build_task(data: Data, *, seed: int) -> tuple[Task, dict[str, Any]]:
+def build_task(data: Data, *, seed: int, losses: Losses | None = None) -> tuple[Task, dict[str, Any]]:
     """The task, and the facts for its record: counts, hashes, what was removed and why.
 
     Documents of a source, and raw ones, that stand in the target's dev or test split, by id or by text, are removed; at
     share 0 also those of a source that stand in its training split, whose labels nobody is to see. Nothing is ever
     chosen by the test split.
+
+    Args:
+        data: what is learned from.
+        seed: decides which documents keep their labels.
+        losses: collects what did not come through unchanged in reading, which the facts count.
 
     Raises:
         ConfigError: see `resolve`.
@@ -270,7 +284,7 @@ def build_task(data: Data, *, seed: int) -> tuple[Task, dict[str, Any]]:
         LabelError: a source and the target have no label in common, which is nearly always a matter of names, and
             ``disjoint`` does not allow it.
     """
-    losses = Losses()
+    losses = Losses() if losses is None else losses
     target = resolve_target(data.target, labels=data.labels, fold=data.fold, losses=losses)
     if data.share and not any(document.entities for document in target.train):
         told = f" ({'; '.join(list(losses.counts)[:3])})" if losses.counts else ""
@@ -282,7 +296,7 @@ def build_task(data: Data, *, seed: int) -> tuple[Task, dict[str, Any]]:
     sources: list[Corpus] = []
     apart = target if data.share else target.with_split("dev", (*target.dev, *target.train))
     for spec in data.sources:
-        source = resolve(spec, labels=data.labels, losses=losses)
+        source = resolve(spec, labels=data.labels, losses=losses, divide="dev")
         source = replace(source, name=_told_apart(source.name, [target.name, *(corpus.name for corpus in sources)]))
         if not data.disjoint and not set(source.labels) & set(target.labels):
             sides = " and ".join(f"{c.name} ({', '.join(c.labels)})" for c in (source, target))

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import tomli_w
+from filelock import FileLock, Timeout
 
 from transfuse import bundle, formats, methods
 from transfuse.data.augmentation import augmented
@@ -28,13 +29,14 @@ from transfuse.data.task import Data, build_task, find_splits
 from transfuse.experiments.card import model_card
 from transfuse.experiments.ranking import tag_and_rank
 from transfuse.experiments.unchanged import check_files, check_unchanged, own_files
+from transfuse.losses import Losses
 from transfuse.ranges import SEEDS, check_ranges
 from transfuse.run import Run, environment
 from transfuse.scoring.analysis import set_analysis
 from transfuse.scoring.score import score
 from transfuse.settings import from_table, need_table, without_none
 from transfuse.team import team
-from transfuse.text import BundleError, ConfigError, DataError, Tagger, Task
+from transfuse.text import ConfigError, DataError, Tagger, Task
 
 __all__ = [
     "SHIPPED",
@@ -162,7 +164,7 @@ def read_table(path: Path) -> dict[str, Any]:
         DataError: no such file, or no TOML; with its line.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise DataError(f"cannot read the recipe: {error.strerror}", path=str(path)) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -191,9 +193,9 @@ def override(table: dict[str, Any], changes: Iterable[str]) -> dict[str, Any]:
 
 
 def _value(text: str) -> Any:
-    with suppress(tomllib.TOMLDecodeError):
+    with suppress(tomllib.TOMLDecodeError, RecursionError):
         return tomllib.loads(f"x = {text}")["x"]
-    with suppress(json.JSONDecodeError):
+    with suppress(json.JSONDecodeError, RecursionError):
         return json.loads(text)
     return text
 
@@ -265,7 +267,8 @@ def run_recipe(
             check_files(before.get("files", {}), folder)
         return read_scores(folder)
     check_place(folder, recipe.data)
-    task, facts = build_task(recipe.data, seed=recipe.seed)  # first: a mistake in it leaves no folder behind
+    losses = Losses()
+    task, facts = build_task(recipe.data, seed=recipe.seed, losses=losses)  # first: its mistakes leave no folder behind
     fresh = not folder.exists()
     finished = partial(_finished, recipe, runs, facts)
     run = Run(folder, recipe.seed, device, checkpoint_seconds, watch, finished)
@@ -273,13 +276,24 @@ def run_recipe(
         check_unchanged(before, facts, folder)
     if done:
         return read_scores(folder)
-    run.write("recipe.toml", resolved)
-    run.write_json("environment.json", environment(device))
+    run.list_losses("reading", losses)
+    try:
+        with FileLock(folder / ".lock", timeout=0):
+            return _perform(recipe, run, task, facts, fresh=fresh)
+    except Timeout:
+        raise ConfigError(f"{folder} is worked on by another process: wait for it, or choose another --out") from None
+
+
+def _perform(recipe: Recipe, run: Run, task: Task, facts: dict[str, Any], *, fresh: bool) -> dict[str, Any]:
+    """Train and score, and leave everything in the run's folder; a fresh one goes where a mistake is found late."""
+    folder = run.folder
+    run.write("recipe.toml", tomli_w.dumps(recipe.to_dict()))
+    run.write_json("environment.json", environment(run.device))
     facts["files"] = own_files(recipe.data, recipe.to_dict()["method"])
     run.record("data", **facts)
     try:
         tagger = recipe.method.fit(_with_copies(task, recipe, run), run=run)
-    except (BundleError, ConfigError, DataError):
+    except Exception:
         if fresh and not any(folder.rglob("checkpoint")):  # what took long is not thrown away for a mistake found late
             shutil.rmtree(folder)
         raise
@@ -369,6 +383,11 @@ def _score(tagger: Tagger, task: Task, run: Run) -> dict[str, Any]:
 
 
 def read_scores(folder: Path) -> dict[str, Any]:
-    """The scores of a finished run."""
-    scores: dict[str, Any] = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
+    """The scores of a finished run; raises DataError where they are gone or altered."""
+    try:
+        scores: dict[str, Any] = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"not a sound run folder, scores.json: {error}; delete it to run again", path=str(folder)
+        ) from None
     return scores

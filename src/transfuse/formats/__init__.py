@@ -103,9 +103,11 @@ def parse_spec(spec: str) -> tuple[str, dict[str, Any], str]:
     exists wins over a reading of its name as a format.
 
     Raises:
-        ConfigError: an unknown format, or options that cannot be read.
+        ConfigError: an unknown format, options that cannot be read, or nothing where a path belongs.
     """
     match = _SPEC.fullmatch(spec)
+    if not spec or (match and match["path"] == ""):
+        raise ConfigError(f"{spec!r} names no file or folder")
     if not match or Path(spec).exists() or (match["options"] is None and match["path"] is None):
         return "auto", {}, spec
     if match["path"] is None and match["name"] not in names():

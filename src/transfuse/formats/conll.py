@@ -167,6 +167,8 @@ class _Cutter:
     def row(self, line: str, number: int) -> tuple[str, str]:
         """Token and tag, or a complaint."""
         cells = self.cells(line)
+        if any("\r" in cell for cell in cells[1:]):
+            raise self.source.error(r"lines end with a lone carriage return, as on old Macs: save them with \n", number)
         wanted = [self._token] if self._column is None else [self._token, self._column]
         if len(cells) < (1 if self._column is None else 2):
             raise self.source.error(f"one column only ({line[:40]!r}): a token and a tag are wanted", number)

@@ -1,7 +1,8 @@
 """JSON lines, our own: ``{"id": "a", "text": "...", "entities": [{"start": 0, "end": 3, "label": "Gene"}]}``.
 
-Offsets are half-open and count code points. An entity may have a ``score`` between 0 and 1, a document a list
-``unknown`` of ``[start, end]`` ranges in which nobody looked for entities. ``id`` and ``entities`` may be missing.
+Offsets are half-open and count code points. An entity may have a ``score`` between 0 and 1 and a ``text``, to which its
+offsets are held; a document may have a list ``unknown`` of ``[start, end]`` ranges in which nobody looked for entities.
+``id`` and ``entities`` may be missing.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 from transfuse.files import Source, Writer
 from transfuse.jsonio import JsonObject, Unread, dump, lines
 from transfuse.losses import Losses
-from transfuse.mentions import Builder, Mark
+from transfuse.mentions import Builder, Mark, Mismatch, Unit
 from transfuse.text import Document, Entity
 
 __all__ = ["KEEPS", "SUFFIXES", "read", "sniff", "write"]
@@ -28,21 +29,28 @@ def sniff(head: str) -> bool:
     return first.startswith("{") and re.search(r'"text"\s*:', first) is not None
 
 
-def read(source: Source, *, losses: Losses) -> Iterator[Document]:
+def read(source: Source, *, losses: Losses, mismatch: Mismatch = "keep", unit: Unit = "auto") -> Iterator[Document]:
     """One document a line.
 
     Args:
         source: the file.
-        losses: collects repeated ids and entities, and names of members that are not read, each once.
+        losses: collects mentions that differ from their text, repeated ids and entities, and names of members that are
+            not read, each once.
+        mismatch: as in `Builder`.
+        unit: as in `Builder`.
 
     Raises:
         DataError: a line that is no such object, or an entity outside its text.
     """
-    build = Builder(source.name, losses, unit="characters")
+    build = Builder(source.name, losses, mismatch=mismatch, unit=unit)
     unread = Unread({"id", "text", "entities", "unknown"}, losses)
+    unread_of_entities = Unread({"start", "end", "label", "score", "text"}, losses)
     for number, record in enumerate(lines(source), 1):
         unread.watch(record)
-        marks = [_mark(entity) for entity in record.records("entities", "an entity")]
+        entities = record.records("entities", "an entity")
+        for entity in entities:
+            unread_of_entities.watch(entity)
+        marks = [_mark(entity) for entity in entities]
         unknown = [_range(record, value) for value in record.get("unknown", list, [])]
         name = record.name("id", f"{source.stem}/{number}")
         yield build.document(name, record.get("text", str), marks, unknown=unknown, line=record.line)
@@ -50,7 +58,8 @@ def read(source: Source, *, losses: Losses) -> Iterator[Document]:
 
 def _mark(entity: JsonObject) -> Mark:
     span = (entity.get("start", int), entity.get("end", int))
-    return Mark((span,), entity.get("label", str), score=entity.find("score", float), line=entity.line)
+    mention, score = entity.find("text", str), entity.find("score", float)
+    return Mark((span,), entity.get("label", str), mention, score, entity.line)
 
 
 def _range(record: JsonObject, value: Any) -> tuple[int, int]:

@@ -34,4 +34,5 @@ class Crfsuite(LinearCRF):
         run.stage("target").record(
             "trained", corpus=task.target.name, cpu_seconds=seconds, losses=losses.counts, selection="last iteration"
         )
+        run.list_losses(task.target.name, losses)
         return tagger

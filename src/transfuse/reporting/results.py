@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from transfuse import formats
+from transfuse.files import records_in
 from transfuse.text import DataError, Document
 
 __all__ = ["Finished", "find_runs", "read_run"]
@@ -107,22 +107,14 @@ def read_run(folder: Path) -> Finished:
         recipe = tomllib.loads((folder / "recipe.toml").read_text("utf-8"))
         environment = json.loads((folder / "environment.json").read_text("utf-8"))
         scores = json.loads((folder / "scores.json").read_text("utf-8"))
-        lines = (folder / "records.jsonl").read_text("utf-8").split("\n")
+        records = tuple(records_in((folder / "records.jsonl").read_text("utf-8")))
     except (OSError, ValueError) as error:
         raise DataError(f"not a sound run folder: {error}", path=str(folder)) from None
-    records = tuple(_records(lines))
+    if not ("data" in recipe and "method" in recipe and isinstance(scores, dict)):
+        raise DataError("not a sound run folder: recipe.toml or scores.json is not what was written", path=str(folder))
     if not any(record["event"] == "data" for record in records):
         raise DataError("not a sound run folder: records.jsonl does not say what was learned from", path=str(folder))
     return Finished(folder, recipe, environment, records, scores)
-
-
-def _records(lines: Iterable[str]) -> Iterable[dict[str, Any]]:
-    """All whole records; a kill may have cut one short."""
-    for line in lines:
-        try:
-            yield json.loads(line)
-        except json.JSONDecodeError:
-            continue
 
 
 def find_runs(folder: Path) -> list[Finished]:

@@ -34,7 +34,10 @@ if TYPE_CHECKING:
 _VERSION = 1
 """Part of every name in the cache; to be raised when words or their normal form change."""
 
-__all__ = ["Vectors", "WordVectors", "folds_widths", "get_vectors", "read_vectors", "train_vectors"]
+__all__ = ["SUFFIXES", "Vectors", "WordVectors", "folds_widths", "get_vectors", "read_vectors", "train_vectors"]
+
+SUFFIXES = (".safetensors", ".bin", ".txt", ".vec")
+"""What files of word vectors are called: ours, word2vec's binary, and its text."""
 
 
 @dataclass(frozen=True)

@@ -121,6 +121,7 @@ class Adapted(ABC):
             losses=losses.counts,
             selection="last iteration",
         )
+        run.list_losses(task.target.name, losses)
         return tagger
 
     def _map(

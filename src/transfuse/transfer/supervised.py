@@ -100,6 +100,7 @@ def read_domain(
         mentions=sum(len(d.entities) for d in corpus.train),
         losses=losses.counts,
     )
+    stage.run.list_losses(corpus.name, losses)
     if not found and not unlabelled:
         raise ConfigError(f"{corpus.name} has no training sentence to learn from")
     return Domain(corpus, head or encoding.head(tagset), tagset, found)
