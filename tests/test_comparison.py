@@ -200,6 +200,24 @@ def test_a_sweep_is_a_variant_for_each_value():
     assert [settings(found, f"retrain training.epochs={n}").training.epochs for n in (1, 2)] == [1, 2]
 
 
+def test_what_is_set_for_all_is_passed_over_where_it_would_do_nothing():
+    table = {"kernel": {"bandwidths": "median", "outside": False}}
+    names = ["la-dtl", "mmd-crf-l2", "crf-l2", "joint"]
+    found = make_comparison({**plan(methods=names), "method": table})
+    kernels = {name: settings(found, name).kernel for name in names[:3]}
+    assert [(k.bandwidths, k.outside) for k in kernels.values()] == [
+        ("median", False),
+        ("median", True),
+        ("released", True),
+    ]
+    own = {"methods": {"la-dtl": table}, "sweep": {"la-dtl.label_mmd": [0.0, 0.5]}}
+    found = make_comparison({**plan(), **own})
+    assert [settings(found, f"la-dtl label_mmd={x}").kernel.bandwidths for x in (0.0, 0.5)] == ["released", "median"]
+    for mistake in ({"methods": {"crf-l2": table}}, {"sweep": {"crf-l2.kernel.cap": [8]}}):
+        with pytest.raises(ConfigError, match="kernel would do nothing"):
+            make_comparison({**plan(), **mistake})
+
+
 def test_a_fusion_unites_variants_with_all_their_settings():
     table = {"retrain": {"training": {"epochs": 5}}, "both": {"method": "fusion", "unites": ["crfsuite", "retrain"]}}
     found = make_comparison({**plan(methods=["retrain"]), "methods": table, "method": {"c2": 0.5, "rule": "spans"}})

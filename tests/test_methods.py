@@ -126,6 +126,7 @@ def test_a_change_of_one_value_leaves_the_rest_of_its_table(name: str) -> None:
         ("crf-l2", {"kernel": {"cap": 8}}, "kernel"),
         ("mmd-crf-l2", {"kernel": {"outside": False}}, "kernel.outside"),
         ("muct", {"kernel": {"outside": False}}, "kernel.outside"),
+        ("multitask-variational", {"architecture": {"encoder": {"recurrent_dropout": 0.1}}}, "recurrent_dropout"),
         ("tca", {"components": {"kernel": "linear", "bandwidth": 2.0}}, "bandwidth"),
     ],
 )

@@ -431,6 +431,16 @@ def test_a_broken_record_is_named(tiny: Path, capsys: pytest.CaptureFixture[str]
     assert "0123456789ab.json: not a sound record" in err
 
 
+def test_the_protocol_of_giorgi_and_bader_is_the_preset() -> None:
+    comparison = load_comparison(SHIPPED / "giorgi-bader" / "protocol.toml")
+    found: Any = {variant.name: variant.settings for variant in comparison.variants}
+    _, preset = make({"name": "retrain", "preset": "giorgi-bader"})
+    vectors = found["retrain"].vectors
+    assert found["retrain"] == replace(preset, vectors=vectors)  # type: ignore[type-var]
+    alone = found["target-only"]
+    assert (alone.architecture, alone.training) == (preset.architecture, preset.training)  # type: ignore[attr-defined]
+
+
 def test_means_tell_of_how_many_seeds_they_are_and_what_is_not_known() -> None:
     mean = {"method": "m", "f1": 50.0, "gain": 1.0, "error_reduction": 2.0, "published": None, "difference": None}
     mean |= {"helps": 1, "hurts": 0, "undecided": 2, "cpu_seconds": 3.0, "own_seconds": None}

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from transfuse.text import ConfigError
 
-__all__ = ["from_table", "merge", "need_table", "without_none"]
+__all__ = ["from_table", "holds", "merge", "need_table", "without", "without_none"]
 
 _KINDS = ("bilstm", "transformer", "int")
 """What the validation puts into the path of a setting where settings are of several kinds."""
@@ -32,6 +32,20 @@ def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]
         else:
             merged[key] = merge(old, value)
     return merged
+
+
+def holds(table: Mapping[str, Any], path: Sequence[str]) -> bool:
+    """Whether a table has a value at a path."""
+    value = table.get(path[0])
+    return path[0] in table and (len(path) == 1 or (isinstance(value, Mapping) and holds(value, path[1:])))
+
+
+def without(table: Mapping[str, Any], path: Sequence[str]) -> dict[str, Any]:
+    """A table without what it has at a path."""
+    key, *rest = path
+    if rest:
+        return {**table, key: without(table[key], rest)}
+    return {name: value for name, value in table.items() if name != key}
 
 
 def _kind(table: Mapping[str, Any], default: Any = "bilstm") -> Any:

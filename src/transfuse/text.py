@@ -25,6 +25,7 @@ __all__ = [
     "Tagger",
     "Task",
     "TransfuseError",
+    "UnusedSettingError",
 ]
 
 SPLITS = ("train", "dev", "test")
@@ -44,6 +45,19 @@ class LabelError(TransfuseError):
 
 class ConfigError(TransfuseError):
     """A setting that is unknown or out of range."""
+
+
+class UnusedSettingError(ConfigError):
+    """A setting that would do nothing beside the others.
+
+    Args:
+        setting: its path in the method's table, as ``kernel.outside``.
+        why: it would.
+    """
+
+    def __init__(self, setting: str, why: str) -> None:
+        super().__init__(f"{setting} would do nothing: {why}")
+        self.setting = setting
 
 
 class BundleError(TransfuseError):

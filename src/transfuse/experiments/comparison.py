@@ -6,8 +6,9 @@ common; ``[methods.NAME]`` what one has for itself, with ``method``, ``sources``
 several values; ``[published]`` printed numbers. As in recipes, unknown keys are refused with their path and nothing is
 coerced.
 
-A common setting goes to every method that has it: ``[method.training]`` reaches the networks and not CRFsuite. One
-that no compared method has is refused. A method's own settings go before common ones, and these before a preset's.
+A common setting goes to every method that has it: ``[method.training]`` reaches the networks and not CRFsuite,
+``[method.kernel]`` what adds an MMD to the loss. One that
+no compared method has is refused. A method's own settings go before common ones, and these before a preset's.
 """
 
 from __future__ import annotations

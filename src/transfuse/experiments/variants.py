@@ -12,8 +12,8 @@ from transfuse import methods
 from transfuse.data.augmentation import Augment
 from transfuse.methods import BASELINES, SOURCELESS
 from transfuse.ranges import check_ranges
-from transfuse.settings import from_table, merge, need_table
-from transfuse.text import ConfigError, TransfuseError
+from transfuse.settings import from_table, holds, merge, need_table, without
+from transfuse.text import ConfigError, TransfuseError, UnusedSettingError
 
 __all__ = ["Variant", "hint", "make_variants"]
 
@@ -132,13 +132,24 @@ def _variant(
 ) -> Variant:
     if place.method in BASELINES and place.sources:
         raise ConfigError(f"methods.{name}.sources: {place.method} looks at no source")
-    known = {f.name for f in fields(methods.get(place.method))}  # type: ignore[arg-type]
+    known = {"preset", *(f.name for f in fields(methods.get(place.method)))}  # type: ignore[arg-type]
     shared = {key: value for key, value in common.items() if key in known}
     try:
-        _, made = methods.make({"name": place.method, **merge(shared, settings)})
+        made = _made(place.method, shared, settings)
     except TransfuseError as error:
         raise ConfigError(f"methods.{name}: {error}") from error
     return Variant(name, place.method, made, place.sources, place.share, place.augment, swept)
+
+
+def _made(method: str, shared: Mapping[str, Any], own: Mapping[str, Any]) -> methods.Method:
+    """A method with what it shares with others, but for what would do nothing in it, and with settings of its own."""
+    try:
+        return methods.make({"name": method, **merge(shared, own)})[1]
+    except UnusedSettingError as error:
+        path = error.setting.split(".")
+        if not holds(shared, path) or holds(own, path):
+            raise
+        return _made(method, without(shared, path), own)
 
 
 def _swept(
@@ -154,7 +165,7 @@ def _swept(
         for part in reversed(setting.split(".")):
             changed = {part: changed}
         shown = value if isinstance(value, str) else json.dumps(value)
-        yield _variant(f"{name} {setting}={shown}", place, common, merge(settings, changed), (path, value))
+        yield _variant(f"{name} {setting}={shown}", place, merge(common, settings), changed, (path, value))
 
 
 def hint(name: str, known: Sequence[str]) -> str:

@@ -11,6 +11,6 @@ __all__ = ["CrfL2"]
 
 @dataclass(frozen=True)
 class CrfL2(Aligned):
-    """Settings: `Aligned`, with the weights of the released code."""
+    """Settings: `Aligned`, with the released code's weights of the added terms."""
 
     crf_l2: float = 0.1

@@ -11,7 +11,7 @@ __all__ = ["LaDtl"]
 
 @dataclass(frozen=True)
 class LaDtl(Aligned):
-    """Settings: `Aligned`, with the weights of the released code."""
+    """Settings: `Aligned`, with the released code's weights of the added terms."""
 
     label_mmd: float = 0.02
     crf_l2: float = 0.1

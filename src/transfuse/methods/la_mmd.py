@@ -11,6 +11,6 @@ __all__ = ["LaMmd"]
 
 @dataclass(frozen=True)
 class LaMmd(Aligned):
-    """Settings: `Aligned`, with the weights of the released code."""
+    """Settings: `Aligned`, with the released code's weights of the added terms."""
 
     label_mmd: float = 0.02

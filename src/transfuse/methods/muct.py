@@ -21,7 +21,7 @@ from transfuse.ranges import check_ranges
 from transfuse.run import Run, Stage
 from transfuse.taggers.encoding import Supervised
 from transfuse.taggers.neural import Sentence
-from transfuse.text import ConfigError, Corpus, Document, Tagger, Task
+from transfuse.text import ConfigError, Corpus, Document, Tagger, Task, UnusedSettingError
 from transfuse.train import Training
 from transfuse.transfer.filters import Accepted, filter_raw, filter_votes
 from transfuse.transfer.sources import need_sources, record_exposure
@@ -97,7 +97,7 @@ class Muct(Supervised):
                     f'{name}.select = "{loop.select}": a view ends with its last weights; `select` chooses the round'
                 )
         if not self.kernel.outside:
-            raise ConfigError("kernel.outside = false would do nothing: the MMD is that of all words")
+            raise UnusedSettingError("kernel.outside", "the MMD is that of all words")
         if self.heads == 2 and self.architecture.head == "mlp":
             raise ConfigError('architecture.head = "mlp" is what the second head is: the two have to differ')
         if self.vote == "mean" and self.teacher == "vote":

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from transfuse.ranges import check_ranges
 from transfuse.run import Run
 from transfuse.taggers.bilstm import BiLSTMEncoder
-from transfuse.text import ConfigError, Tagger, Task
+from transfuse.text import ConfigError, Tagger, Task, UnusedSettingError
 from transfuse.transfer.together import Paired, fit_together, start
 
 __all__ = ["MultitaskVariational"]
@@ -15,10 +15,11 @@ __all__ = ["MultitaskVariational"]
 
 @dataclass(frozen=True)
 class MultitaskVariational(Paired):
-    """Settings; the architecture's own kind of dropout is replaced, its share stays.
+    """Settings; the encoder's dropout becomes variational, its share stays.
 
     Attributes:
-        recurrent_dropout: share of the recurrent connections that is dropped, one mask a sentence.
+        recurrent_dropout: share of the recurrent connections that is dropped, one mask a sentence; in the place of the
+            encoder's own.
     """
 
     recurrent_dropout: float = 0.2
@@ -26,6 +27,11 @@ class MultitaskVariational(Paired):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_ranges(self, recurrent_dropout="[0, 1)")
+        encoder = self.architecture.encoder
+        if isinstance(encoder, BiLSTMEncoder) and encoder.recurrent_dropout not in (0.0, self.recurrent_dropout):
+            raise UnusedSettingError(
+                "architecture.encoder.recurrent_dropout", "the method has a recurrent_dropout of its own"
+            )
 
     def fit(self, task: Task, *, run: Run) -> Tagger:
         """Learn sources and target together."""

@@ -11,7 +11,7 @@ from transfuse.nn.head import CRFHead
 from transfuse.ranges import check_ranges
 from transfuse.run import Run
 from transfuse.taggers.architecture import TagSet
-from transfuse.text import ConfigError, Tagger, Task
+from transfuse.text import ConfigError, Tagger, Task, UnusedSettingError
 from transfuse.transfer.supervised import Domain
 from transfuse.transfer.together import Paired, Sample, fit_together, start
 
@@ -44,9 +44,9 @@ class Aligned(Paired):
         if self.crf_l2 and self.architecture.head != "crf":
             raise ConfigError(f'crf_l2 is a distance between two CRFs: architecture.head is "{self.architecture.head}"')
         if self.kernel != Kernel() and not (self.label_mmd or self.mmd):
-            raise ConfigError("kernel would do nothing: label_mmd and mmd are 0")
+            raise UnusedSettingError("kernel", "label_mmd and mmd are 0")
         if not self.kernel.outside and not self.label_mmd:
-            raise ConfigError("kernel.outside = false would do nothing: label_mmd is 0")
+            raise UnusedSettingError("kernel.outside", "label_mmd is 0")
 
     def fit(self, task: Task, *, run: Run) -> Tagger:
         """Share the encoder; every corpus has a head of its own."""
