@@ -7,11 +7,15 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["ACTIONS", "Loss", "Losses"]
+__all__ = ["ACTIONS", "RENAMED", "Loss", "Losses"]
 
 ACTIONS = ("dropped", "joined", "snapped", "altered", "skipped")
 """dropped: a mention is gone; joined: pieces became one span; snapped: a boundary moved; altered: text, label or
 type was changed to fit; skipped: something that is no mention (an event, a relation, a comment) was passed over."""
+
+
+RENAMED = "label "
+"""How the reason begins where a label map gave a mention another label: one for every mention that it speaks of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,14 @@ class Losses:
     def counts(self) -> dict[str, int]:
         """How many, by ``"action: reason"``, most frequent first."""
         return dict(Counter(f"{loss.action}: {loss.reason}" for loss in self._items).most_common())
+
+    def but_renamed(self) -> Losses:
+        """All but mentions that have another label, or a mask, because a label map says so."""
+        found = Losses()
+        found._items = [
+            each for each in self._items if (each.action, each.reason[: len(RENAMED)]) != ("altered", RENAMED)
+        ]
+        return found
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON holds it: ``{"counts": {...}, "items": [...]}``."""

@@ -25,6 +25,7 @@ from transfuse.cli.console import (
 )
 from transfuse.cli.documents import guard_inputs
 from transfuse.cli.options import AsJSON, Device, Source, Text, Threads, TrainingText
+from transfuse.losses import RENAMED
 from transfuse.text import ConfigError, DataError, Document
 
 if TYPE_CHECKING:
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
     from transfuse.reporting.results import Finished
 
 __all__ = ["perform", "register", "run", "train", "train_vectors"]
-
-_RENAMED = "altered: label "
-"""How the loss report begins to say that a label got another name."""
 
 Changes = Annotated[
     list[str],
@@ -178,12 +176,6 @@ def _finish(recipe: Recipe, output: Path | None, device: str, as_json: bool) -> 
         print_json(facts | {"selection": run.selection, "cpu_seconds": run.cpu_seconds, "scores": scores})
         return
     _show_scores(scores, f"{run.method} on {run.target}, in per cent")
-    renamed = [f"{what.removeprefix(_RENAMED)} ({n:,})" for what, n in run.data["losses"].items() if _RENAMED in what]
-    if renamed:
-        say(f"labels renamed: {', '.join(renamed)}")
-    for what, number in run.data["losses"].items():
-        if _RENAMED not in what:
-            note(f"in reading: {number:,} {what}")
     _show_lost(run)
     for source in run.data["sources"]:
         removed = sum(source["removed"].values())
@@ -203,12 +195,19 @@ def _finish(recipe: Recipe, output: Path | None, device: str, as_json: bool) -> 
 
 
 def _show_lost(run: Finished) -> None:
-    """What flat tags over words could not hold of a corpus, and where all of it is listed."""
+    """What did not come through unchanged, first in reading, and then in learning from a corpus; and the list of it."""
+    prefix = f"altered: {RENAMED}"
+    losses: dict[str, int] = run.data["losses"]
+    if renamed := [f"{what.removeprefix(prefix)} ({n:,})" for what, n in losses.items() if what.startswith(prefix)]:
+        say(f"labels renamed: {', '.join(renamed)}")
+    lost = {what: number for what, number in losses.items() if not what.startswith(prefix)}
+    for what, number in lost.items():
+        note(f"in reading: {number:,} {what}")
     read = {r["corpus"]: r["losses"] for r in run.records if r["event"] in {"read", "trained"} and r.get("losses")}
-    for corpus, losses in read.items():
-        for what, number in losses.items():
+    for corpus, counts in read.items():
+        for what, number in counts.items():
             note(f"in learning from {corpus}: {number:,} {what}")
-    if read or any(_RENAMED not in what for what in run.data["losses"]):
+    if lost or read:
         note(f"each of them with its place: {run.folder / 'losses'}")
 
 
@@ -259,7 +258,7 @@ def _show_scores(scores: dict[str, Any], title: str) -> None:
 )
 def train_vectors(
     output: Annotated[
-        Path, typer.Argument(metavar="OUT", help="A new file: .safetensors (ours), .bin or .txt (word2vec).")
+        Path, typer.Argument(metavar="OUT", help="What is written: .safetensors (ours), .bin or .txt (word2vec).")
     ],
     text: Text = [],  # noqa: B006
     corpus: TrainingText = [],  # noqa: B006

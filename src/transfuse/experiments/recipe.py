@@ -12,8 +12,8 @@ import json
 import shutil
 import tempfile
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches
 from functools import partial
@@ -276,12 +276,23 @@ def run_recipe(
         check_unchanged(before, facts, folder)
     if done:
         return read_scores(folder)
-    run.list_losses("reading", losses)
+    run.list_losses("reading", losses.but_renamed())
+    with _alone(folder):
+        return _perform(recipe, run, task, facts, fresh=fresh)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """No other process works on the folder meanwhile; ConfigError where one does."""
+    lock = FileLock(folder / ".lock")
     try:
-        with FileLock(folder / ".lock", timeout=0):
-            return _perform(recipe, run, task, facts, fresh=fresh)
+        lock.acquire(timeout=0)
     except Timeout:
         raise ConfigError(f"{folder} is worked on by another process: wait for it, or choose another --out") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _perform(recipe: Recipe, run: Run, task: Task, facts: dict[str, Any], *, fresh: bool) -> dict[str, Any]:
