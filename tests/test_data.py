@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,6 +48,19 @@ def test_one_file_is_divided_by_document_and_always_alike(tmp_path: Path) -> Non
     ids = [document.id for documents in corpus.splits.values() for document in documents]
     assert len(set(ids)) == 50
     assert corpus == resolve(str(tmp_path / "notes.jsonl"))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_rare_label_is_there_to_be_learned(seed: int, tmp_path: Path) -> None:
+    write(tmp_path / "notes.jsonl", [*sentences("asthma", 18), *sentences("gout", 2)])
+    rows = [json.loads(line) for line in (tmp_path / "notes.jsonl").read_text().splitlines()]
+    for row in rows[-2:]:
+        row["entities"][0]["label"] = "Rare"
+    random.Random(seed).shuffle(rows)
+    (tmp_path / "notes.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    corpus = resolve(str(tmp_path / "notes.jsonl"))
+    assert {split: len(documents) for split, documents in corpus.splits.items()} == {"train": 12, "dev": 2, "test": 6}
+    assert "Rare" in {entity.label for document in corpus.train for entity in document.entities}
 
 
 def test_no_test_split_is_drawn_of_a_source_that_is_one_file(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Parts of a corpus for cross-validation: by document, each label's mentions spread evenly over all parts.
+"""Parts of a corpus, for cross-validation and for splits: by document, each label's mentions spread evenly over all.
 
 Documents with the same text are never parted, so that nothing which is held out stands in training too.
 """
@@ -57,18 +57,20 @@ def hold_fold(corpus: Corpus, fold: Fold) -> Corpus:
     doubled = [name for name, times in Counter(document.id for document in documents).items() if times > 1]
     if doubled:
         raise DataError(f"{corpus.name}: document {doubled[0]} is there twice: ids must be unique to be divided")
-    held = set(stratified(documents, fold.of, seed=fold.seed)[fold.number - 1])
+    held = set(stratified(documents, [1] * fold.of, seed=fold.seed)[fold.number - 1])
     rest = [number for number in range(len(documents)) if number not in held]
     apart = len(kin([documents[number] for number in rest], 2))
     if apart < 2:
         raise DataError(f"{corpus.name}: {fold.of} parts of {len(documents)} documents leave none for training and dev")
-    dev = {rest[i] for i in stratified([documents[i] for i in rest], min(_DEV, apart), seed=fold.seed)[0]}
+    dev = {rest[i] for i in stratified([documents[i] for i in rest], [1] * min(_DEV, apart), seed=fold.seed)[0]}
     rows = {"train": [number for number in rest if number not in dev], "dev": sorted(dev), "test": sorted(held)}
     made = {split: tuple(documents[number] for number in numbers) for split, numbers in rows.items()}
     return replace(corpus, name=f"{corpus.name}, fold {fold.number} of {fold.of}", splits=made)
 
 
-def stratified(documents: Sequence[Document], parts: int, *, seed: int) -> list[tuple[int, ...]]:
+def stratified(
+    documents: Sequence[Document], weights: Sequence[int], *, seed: int, least: int = 0
+) -> list[tuple[int, ...]]:
     """Numbers of documents by part: each in exactly one, none empty.
 
     The iterative stratification of Sechidis, Tsoumakas & Vlahavas (2011, algorithm 1), with two things of our own:
@@ -77,18 +79,19 @@ def stratified(documents: Sequence[Document], parts: int, *, seed: int) -> list[
 
     Args:
         documents: what to divide.
-        parts: how many.
+        weights: how much each part is to hold beside the others.
         seed: decides ties, and nothing else decides anything.
+        least: see `transfuse.mentions.kin`; as many as there are parts unless more are wanted.
 
     Raises:
         DataError: there are fewer different texts than parts.
     """
-    groups = kin(documents, parts)
-    if len(groups) < parts:
-        raise DataError(f"{len(groups)} documents with different texts cannot be divided into {parts} parts")
+    groups = kin(documents, max(least, len(weights)))
+    if len(groups) < len(weights):
+        raise DataError(f"{len(groups)} documents with different texts cannot be divided into {len(weights)} parts")
     labels = [Counter(e.label for number in group for e in documents[number].entities) for group in groups]
-    placed = _Placing(labels, [len(group) for group in groups], parts, seed).place()
-    found: list[list[int]] = [[] for _ in range(parts)]
+    placed = _Placing(labels, [len(group) for group in groups], weights, seed).place()
+    found: list[list[int]] = [[] for _ in weights]
     for part, group in zip(placed, groups, strict=True):
         found[part] += group
     return [tuple(sorted(numbers)) for numbers in found]
@@ -97,14 +100,14 @@ def stratified(documents: Sequence[Document], parts: int, *, seed: int) -> list[
 class _Placing:
     """Puts groups of documents into parts, one after another, each where most is wanting."""
 
-    def __init__(self, labels: Sequence[Counter[str]], sizes: Sequence[int], parts: int, seed: int) -> None:
+    def __init__(self, labels: Sequence[Counter[str]], sizes: Sequence[int], weights: Sequence[int], seed: int) -> None:
         self.labels, self.sizes = labels, sizes
         self.draw = random.Random(f"folds/{seed}")
-        total = sum(labels, Counter())
-        self.wanted = [{label: count / parts for label, count in total.items()} for _ in range(parts)]
-        self.room = [sum(sizes) / parts] * parts
+        total, whole = sum(labels, Counter()), sum(weights)
+        self.wanted = [{label: count * weight / whole for label, count in total.items()} for weight in weights]
+        self.room = [sum(sizes) * weight / whole for weight in weights]
         self.part = [-1] * len(labels)
-        self.empty = set(range(parts))
+        self.empty = set(range(len(weights)))
         order = list(range(len(labels)))
         self.draw.shuffle(order)
         self.left = dict.fromkeys(order)

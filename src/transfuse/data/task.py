@@ -13,7 +13,7 @@ from typing import Any, Literal
 from transfuse import corpora, formats, synthetic
 from transfuse.data import checks
 from transfuse.data.augmentation import Augment
-from transfuse.data.folding import Fold, hold_fold
+from transfuse.data.folding import Fold, hold_fold, stratified
 from transfuse.files import suffix_of
 from transfuse.labels import LabelMap, common_name
 from transfuse.losses import Losses
@@ -196,7 +196,7 @@ def _read(spec: str, losses: Losses | None, divide: Divide) -> Corpus:
         if divide != "none" and "train" not in splits:
             raise DataError(f"holds {', '.join(found)} but no training split", path=path)
     else:
-        splits = _divide(documents(place), path) if divide == "all" else {"train": documents(place)}
+        splits = _spread(documents(place), path) if divide == "all" else {"train": documents(place)}
     labels = sorted({e.label for docs in splits.values() for d in docs for e in d.entities})
     corpus = Corpus(place.name.partition(".")[0], splits, tuple(labels), _language(next(iter(splits.values()))))
     return corpus if corpus.dev or divide == "none" else hold_out(corpus, 0.1, seed=0, together=True)
@@ -235,16 +235,34 @@ def find_splits(folder: Path, losses: Losses | None = None) -> dict[str, Path]:
     return {split: found[split][0] for split in _SPLIT_NAMES if split in found}
 
 
-def _divide(documents: tuple[Document, ...], path: str) -> dict[str, tuple[Document, ...]]:
-    """60 % train, 10 % dev, 30 % test by document (Giorgi & Bader 2018), the same for everybody.
+_FEWEST = 5
+"""Different documents that can be divided."""
 
-    Documents of one text, and those that came under one id, go together.
-    """
-    if (texts := len({document.text for document in documents})) < 5:
+_SHARES = {"train": 6, "dev": 1, "test": 3}
+"""Tenths of a collection that each split gets (Giorgi & Bader 2018)."""
+
+
+def _spread(documents: tuple[Document, ...], path: str) -> dict[str, tuple[Document, ...]]:
+    """60 % train, 10 % dev, 30 % test by document, the same for everybody; mentions of each label spread evenly."""
+    _need_several(documents, path)
+    parts = stratified(documents, list(_SHARES.values()), seed=0, least=_FEWEST)
+    return {split: tuple(documents[i] for i in part) for split, part in zip(_SHARES, parts, strict=True)}
+
+
+def _need_several(documents: Sequence[Document], path: str) -> None:
+    if (texts := len({document.text for document in documents})) < _FEWEST:
         raise DataError(f"too few different documents ({texts}) to be divided into train, dev and test", path=path)
+
+
+def _divide(documents: tuple[Document, ...], path: str) -> dict[str, tuple[Document, ...]]:
+    """60 % train, 10 % dev, 30 % test of a published collection, the same for everybody: by document and nothing else.
+
+    Documents of one text, and those that came under one id, go together. Numbers were made with these draws.
+    """
+    _need_several(documents, path)
     order = list(range(len(documents)))
     random.Random("divide/0").shuffle(order)
-    groups = [[order[i] for i in group] for group in kin([documents[i] for i in order], 5)]
+    groups = [[order[i] for i in group] for group in kin([documents[i] for i in order], _FEWEST)]
     dev, test = max(1, round(0.1 * len(order))), max(1, round(0.3 * len(order)))
     rows: dict[str, list[int]] = {"train": [], "dev": [], "test": []}
     place = 0
