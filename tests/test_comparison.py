@@ -474,6 +474,14 @@ def test_verdicts(documents, base, seeds, word, reason):
     assert sentence.startswith(start)
 
 
+def test_the_other_methods_are_counted_in_words():
+    rows = entries("target-only", BASE)
+    for name, share in (("a", 0.1), ("b", 0.5), ("c", 0.8), ("d", 0.9)):
+        rows += entries(name, drawn(share, seed=1), sources=("s",), dev=share)
+    (sentence,) = verdicts(summarise(rows))
+    assert sentence.endswith("the best on dev; of 4 methods that transfer 1 helps, 2 hurt, 1 is undecided.")
+
+
 def test_chance_is_corrected_over_all_tables_and_shared_runs_count_once():
     base, rows = entries("target-only", BASE), []
     for number in range(12):

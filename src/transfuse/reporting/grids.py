@@ -85,9 +85,9 @@ def average_grid(averages: Sequence[Average], only: Sequence[str] = ()) -> Grid:
         "tasks": lambda average: str(len(average.rows)),
         "gain": lambda average: _spread(average.gain, average.gain_deviation, "+.2f"),
         "error reduction": lambda average: _number(average.error_reduction, "+.1f"),
-        "helps": lambda average: _times(average.count("helps")),
-        "hurts": lambda average: _times(average.count("hurts")),
-        "undecided": lambda average: _times(average.count("undecided")),
+        "helps": lambda average: _times(average, "helps"),
+        "hurts": lambda average: _times(average, "hurts"),
+        "undecided": lambda average: _times(average, "undecided"),
         "CPU s": lambda average: _number(average.cpu_seconds, ".1f", 1),
         "own CPU s": lambda average: _number(average.own_seconds, ".1f", 1),
         "published": lambda average: _number(average.published),
@@ -267,8 +267,10 @@ def _others(table: Table) -> str:
     words = [row.verdict.word for row in table.transfers]
     if len(words) < 2:
         return ""
-    counted = {"help": words.count("helps"), "hurt": words.count("hurts"), "are undecided": words.count("undecided")}
-    return f"; of {len(words)} methods that transfer " + ", ".join(f"{n} {word}" for word, n in counted.items() if n)
+    forms = {"helps": ("helps", "help"), "hurts": ("hurts", "hurt"), "undecided": ("is undecided", "are undecided")}
+    counted = [(words.count(word), one, several) for word, (one, several) in forms.items()]
+    told = ", ".join(f"{number} {one if number == 1 else several}" for number, one, several in counted if number)
+    return f"; of {len(words)} methods that transfer {told}"
 
 
 def notes(summary: Summary) -> list[str]:
@@ -319,7 +321,8 @@ def _chance(p: float | None) -> str:
     return "-" if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def _times(number: int | None) -> str:
+def _times(average: Average, word: str) -> str:
+    number = None if average.gain is None else average.count(word)
     return "-" if number is None else str(number)
 
 
