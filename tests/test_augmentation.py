@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transfuse.data.augmentation import Augment, augmented, rewritten
-from transfuse.experiments.recipe import make_recipe, run_recipe
+from transfuse.experiments.recipe import make_recipe
+from transfuse.experiments.running import run_recipe
 from transfuse.reporting.results import read_run
 from transfuse.run import Run
 from transfuse.text import ConfigError, DataError, Document, Entity, Task

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transfuse import corpora
-from transfuse.data.checks import Finding, check, overlap, without_overlap
+from transfuse.data.checks import Finding, check
+from transfuse.data.overlap import overlap, without_overlap
 from transfuse.losses import Losses
 from transfuse.published import Published, Split
 from transfuse.text import Corpus, Document, Entity

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from transfuse import bundle, corpora, formats
 from transfuse.context import Context, find_gazetteer
-from transfuse.experiments.recipe import make_recipe, run_recipe
+from transfuse.experiments.recipe import make_recipe
+from transfuse.experiments.running import run_recipe
 from transfuse.gazetteer import Gazetteer, Matching
 from transfuse.taggers.linear import features
 from transfuse.taggers.neural import NeuralTagger, read_sentences

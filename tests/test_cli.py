@@ -660,7 +660,7 @@ def test_training_says_what_it_cannot_learn_find_or_trust(call, here):
     for said in (
         f"in learning from nested: {number} dropped: overlaps another mention",
         "with its place: run/losses",
-        "nested has no dev split: it was drawn from train, 3 documents",
+        "nested has no dev split: it was drawn from train (3 in it)",
         "test: Anatomy is never predicted, of 3; 27 were learned from",
         "nested test: document that train has too: 3",
         "nested test: label that train lacks: 1 (Drug)",

@@ -364,7 +364,7 @@ def test_a_record_holds_what_its_run_says_and_is_small(tmp_path):
 def run_one(folder: Path, table, name) -> Path:
     comparison = make_comparison(table)
     (cell,) = (cell for cell in comparison.cells() if cell.variant.name == name)
-    from transfuse.experiments.recipe import run_recipe
+    from transfuse.experiments.running import run_recipe
 
     run_recipe(cell.recipe, folder / "run")
     return folder / "run"

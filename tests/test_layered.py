@@ -25,7 +25,8 @@ from torch import Tensor, nn
 from transfuse import bundle, formats, methods
 from transfuse.encoders.known import depth
 from transfuse.ensembles.votes import VoteTagger
-from transfuse.experiments.recipe import make_recipe, run_recipe
+from transfuse.experiments.recipe import make_recipe
+from transfuse.experiments.running import run_recipe
 from transfuse.methods.joint import Joint
 from transfuse.methods.mtl_ls import MtlLs
 from transfuse.methods.mtl_xc import MtlXc
@@ -492,7 +493,8 @@ import sys
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from transfuse.experiments.recipe import load_recipe, run_recipe
+from transfuse.experiments.recipe import load_recipe
+from transfuse.experiments.running import run_recipe
 run_recipe(load_recipe(Path(sys.argv[1])), Path(sys.argv[2]), checkpoint_seconds=0)
 """
 

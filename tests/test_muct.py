@@ -18,7 +18,8 @@ from transfuse import tags as tagging
 from transfuse.data.task import Data, build_task
 from transfuse.ensembles.ballots import Ballot, agreement, doubted, elect
 from transfuse.ensembles.votes import VoteTagger, mean_marginals
-from transfuse.experiments.recipe import make_recipe, run_recipe
+from transfuse.experiments.recipe import make_recipe
+from transfuse.experiments.running import run_recipe
 from transfuse.methods.muct import Muct
 from transfuse.nn.divergence import Kernel, mmd
 from transfuse.nn.domain import DomainHead, Gate

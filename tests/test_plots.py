@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transfuse.reporting import fonts, plots
+from transfuse.reporting import fonts, lines, plots
 from transfuse.reporting.drawing import COLOURS, WIDTH, _style
-from transfuse.reporting.plots import Point, Series
+from transfuse.reporting.lines import Point, Series
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -24,7 +24,7 @@ def line(name, colour, ys):
 
 
 DRAWINGS = {
-    "curves": lambda: plots.curves(
+    "curves": lambda: lines.curves(
         [line("base", "base", (50, 60, 80)), line("病 & <m>", "c0", (55, 66, 81))],
         title="T <&>",
         x="share",
@@ -33,7 +33,7 @@ DRAWINGS = {
         logarithmic=True,
         level=("none", 52.0),
     ),
-    "scatter": lambda: plots.scatter(
+    "scatter": lambda: lines.scatter(
         [Series("a", "c0", (Point(30, 5, 4, 6), Point(900, -2, -3, -1, filled=False)))],
         title="T",
         x="n",
@@ -53,7 +53,7 @@ DRAWINGS = {
         title="T",
         y="F1",
     ),
-    "curve panels": lambda: plots.curve_panels(
+    "curve panels": lambda: lines.curve_panels(
         [(f"p{i}", [line("a", "base", (50, 60, 80)), line("b", "c0", (i, 66, 81))]) for i in range(3)],
         title="T",
         x="round",

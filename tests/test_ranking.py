@@ -20,7 +20,8 @@ from transfuse.data.task import resolve
 from transfuse.ensembles.opinions import voice
 from transfuse.ensembles.votes import VoteTagger
 from transfuse.experiments.ranking import CLASSES, class_auc, roc_auc, tag_and_rank
-from transfuse.experiments.recipe import make_recipe, run_recipe
+from transfuse.experiments.recipe import make_recipe
+from transfuse.experiments.running import run_recipe
 from transfuse.gazetteer import Gazetteer, training_terms
 from transfuse.reporting.grids import tokens_grid
 from transfuse.reporting.records import make_record, read_records, write_record

@@ -12,7 +12,8 @@ import tomli_w
 from transfuse import formats, methods
 from transfuse.cli import main
 from transfuse.data.task import resolve
-from transfuse.experiments.recipe import find_recipe, load_recipe, make_recipe, override, run_recipe, shipped_recipes
+from transfuse.experiments.recipe import find_recipe, load_recipe, make_recipe, override, shipped_recipes
+from transfuse.experiments.running import run_recipe
 from transfuse.text import ConfigError, DataError, TransfuseError
 
 DATA = {"target": "demo-cardiology"}

@@ -13,7 +13,8 @@ import pytest
 
 from transfuse import Document, Entity, formats
 from transfuse.data.task import Data, build_task, resolve
-from transfuse.experiments.recipe import make_recipe, run_recipe
+from transfuse.experiments.recipe import make_recipe
+from transfuse.experiments.running import run_recipe
 from transfuse.reporting.examples import examples, two_systems
 from transfuse.reporting.figures import slug
 from transfuse.reporting.grids import main_grid, measures_grid, runs_grid, sets_grid, tokens_grid, verdicts

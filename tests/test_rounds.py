@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from transfuse.data.task import Data
-from transfuse.experiments.recipe import Recipe, run_recipe
+from transfuse.experiments.recipe import Recipe
+from transfuse.experiments.running import run_recipe
 from transfuse.methods.muct import Muct
 from transfuse.reporting.drawing import COLOURS
 from transfuse.reporting.records import make_record, read_records, write_record

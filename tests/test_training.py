@@ -15,7 +15,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from transfuse.experiments.recipe import make_recipe, run_recipe
+from transfuse.experiments.recipe import make_recipe
+from transfuse.experiments.running import run_recipe
 from transfuse.run import Run
 from transfuse.text import DataError, TransfuseError
 from transfuse.train import Training, fit

@@ -44,7 +44,8 @@ from transfuse.context import Form
 from transfuse.encoders import known, pretrained
 from transfuse.encoders.packaged import Packaged
 from transfuse.encoders.pieces import Pieces, PieceTable
-from transfuse.experiments.recipe import make_recipe, run_recipe
+from transfuse.experiments.recipe import make_recipe
+from transfuse.experiments.running import run_recipe
 from transfuse.methods.multitask_variational import MultitaskVariational
 from transfuse.methods.retrain import Retrain
 from transfuse.nn.transformer import cut
@@ -468,7 +469,8 @@ def test_the_bilstm_never_imports_the_library() -> None:
     code = """
 import sys
 import zipfile
-from transfuse.experiments.recipe import make_recipe, run_recipe
+from transfuse.experiments.recipe import make_recipe
+from transfuse.experiments.running import run_recipe
 from pathlib import Path
 from types import SimpleNamespace
 import tempfile

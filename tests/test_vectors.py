@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from transfuse import corpora
-from transfuse.data.checks import overlap
+from transfuse.data.overlap import overlap
 from transfuse.data.task import resolve_target
 from transfuse.experiments.recipe import SHIPPED
 from transfuse.run import Run

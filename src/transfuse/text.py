@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Protocol, runtime_checkable
 
 __all__ = [
+    "SPLITS",
     "BundleError",
     "ConfigError",
     "Corpus",

@@ -182,7 +182,7 @@ def check(
     The exit status is 1 if one of the findings is an error, as a count that is not the published one, else 0.
     """
     from transfuse import corpora
-    from transfuse.data import checks
+    from transfuse.data import checks, overlap
     from transfuse.losses import Losses
 
     losses = Losses()
@@ -191,12 +191,12 @@ def check(
         found = published.load(losses) if published else _read(corpus, losses)
     with watching(f"checking {corpus}"):
         findings = checks.check(found, published, losses)
-        shared = checks.overlap(found, _read(against, Losses())) if against else []
+        shared = overlap.overlap(found, _read(against, Losses())) if against else []
     if as_json:
-        overlap = [{"split": o.split, "other": o.other, **_overlap(o)} for o in shared]
+        told = [{"split": o.split, "other": o.other, **_overlap(o)} for o in shared]
         sizes = {split: len(documents) for split, documents in found.splits.items()}
         data = {"corpus": found.name, "documents": sizes, "findings": [f.to_dict() for f in findings]}
-        print_json(data | ({"overlap": overlap} if against else {}))
+        print_json(data | ({"overlap": told} if against else {}))
     else:
         _show_findings(found, findings)
         if against:

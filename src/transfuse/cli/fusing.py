@@ -211,7 +211,8 @@ def _annotated(
     A collection that a member was trained on is divided as it was then, and its dev split taken.
     """
     from transfuse import corpora, formats
-    from transfuse.data.task import find_labels, find_splits, is_built_in, resolve_target
+    from transfuse.data.splits import find_splits
+    from transfuse.data.task import find_labels, is_built_in, resolve_target
     from transfuse.labels import LabelMap
     from transfuse.losses import Losses
     from transfuse.silver.annotators import Naming

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -152,13 +151,14 @@ def perform(recipe: Recipe, folder: Path, *, device: str = "cpu", label: str = "
         device: torch device.
         label: stands before what the bar says.
     """
-    from transfuse.experiments.recipe import run_recipe
+    from transfuse.experiments.running import run_recipe
 
     with watching(f"{label}reading {recipe.data.target}") as watch:
         return run_recipe(recipe, folder, device=device, watch=lambda text, done: watch(label + text, done))
 
 
 def _finish(recipe: Recipe, output: Path | None, device: str, as_json: bool) -> None:
+    from transfuse.experiments.doubts import doubts_of
     from transfuse.reporting.results import read_run
     from transfuse.team import team
 
@@ -189,7 +189,7 @@ def _finish(recipe: Recipe, output: Path | None, device: str, as_json: bool) -> 
         say(f"published: {recipe.published.f1:.2f} ({recipe.published.place})")
     chosen = f"chosen by: {run.selection}; " if run.selection else ""
     say(f"{chosen}training took {duration(run.cpu_seconds)} of CPU time")
-    for doubt in _doubts(run, scores):
+    for doubt in doubts_of(run):
         note(doubt)
     say(f"bundle: {folder / 'bundle'}")
 
@@ -209,29 +209,6 @@ def _show_lost(run: Finished) -> None:
             note(f"in learning from {corpus}: {number:,} {what}")
     if lost or read:
         note(f"each of them with its place: {run.folder / 'losses'}")
-
-
-def _doubts(run: Finished, scores: dict[str, Any]) -> Iterator[str]:
-    """Why the scores may not be what they seem, with the cause where it is known."""
-    from transfuse.data.checks import doubts
-    from transfuse.data.task import recorded_target, resolve
-
-    data = run.recipe["data"]
-    target = recorded_target(data)
-    own = target.splits if "fold" in data else resolve(data["target"], labels=data["labels"], divide="none").splits
-    for split in ("dev", "test"):
-        if split not in own:
-            drawn = "its dev split was taken, and another drawn" if split == "test" and "dev" in own else "it was drawn"
-            size = count(len(target.splits[split]), "document")
-            yield f"{target.name} has no {split} split: {drawn} from train, {size}"
-    learned = Counter(e.label for d in target.sample(data["share"], seed=run.seed).train for e in d.entities)
-    for split, kinds in scores.items():
-        for label, found in kinds["strict"]["types"].items():
-            if found["gold"] and not found["predicted"]:
-                yield f"{split}: {label} is never predicted, of {found['gold']:,}; {learned[label]:,} were learned from"
-    for finding in doubts(target):
-        if finding.split != "train":
-            yield f"{target.name} {finding.split}: {finding.kind}: {finding.count:,} ({'; '.join(finding.detail)})"
 
 
 def _show_scores(scores: dict[str, Any], title: str) -> None:

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from transfuse import corpora, formats, synthetic
-from transfuse.data import checks
 from transfuse.data.augmentation import Augment
-from transfuse.data.folding import Fold, hold_fold, stratified
-from transfuse.files import suffix_of
+from transfuse.data.folding import Fold, hold_fold
+from transfuse.data.overlap import without_overlap
+from transfuse.data.splits import divide_evenly, divide_published, find_splits
 from transfuse.labels import LabelMap, common_name
 from transfuse.losses import Losses
-from transfuse.mentions import kin
 from transfuse.published import hold_out
 from transfuse.ranges import check_ranges
 from transfuse.text import ConfigError, Corpus, DataError, Document, Entity, LabelError, Task
@@ -27,7 +26,6 @@ __all__ = [
     "Data",
     "build_task",
     "find_labels",
-    "find_splits",
     "is_built_in",
     "raw_documents",
     "recorded_target",
@@ -37,8 +35,6 @@ __all__ = [
 
 LABELS = Path(__file__).parents[1] / "recipes" / "labels"
 """Label maps that are shipped."""
-
-_SPLIT_NAMES = {"train": ("train",), "dev": ("dev", "devel", "valid", "validation"), "test": ("test",)}
 
 
 @dataclass(frozen=True)
@@ -60,7 +56,7 @@ class Data:
             the tags.
         fold: for cross-validation, the part of the target that is held out for testing; None for its own splits.
         augment: how altered copies of the labelled target documents are made; None for none. See
-            `transfuse.data.augmentation.augmented`, which `transfuse.experiments.recipe.run_recipe` calls.
+            `transfuse.data.augmentation.augmented`, which `transfuse.experiments.running.run_recipe` calls.
         dev_limit: sentences kept of the target's development split, about: documents are drawn, the same whatever the
             run's seed, until they hold as many; None for all. Who has few labelled documents has few to choose by, and
             scoring them is much of the time that a short training takes.
@@ -153,7 +149,7 @@ def resolve_target(spec: str, *, labels: str = "", fold: Fold | None = None, los
     corpus = resolve(spec, labels=labels, losses=losses)
     if not corpus.test:
         # What was published as a development split is for testing where there is no other.
-        splits = {"train": corpus.train, "test": corpus.dev} if corpus.dev else _divide(corpus.train, spec)
+        splits = {"train": corpus.train, "test": corpus.dev} if corpus.dev else divide_published(corpus.train, spec)
         corpus = replace(corpus, splits=splits)
     return corpus if corpus.dev else hold_out(corpus, 0.1, seed=0)
 
@@ -196,80 +192,10 @@ def _read(spec: str, losses: Losses | None, divide: Divide) -> Corpus:
         if divide != "none" and "train" not in splits:
             raise DataError(f"holds {', '.join(found)} but no training split", path=path)
     else:
-        splits = _spread(documents(place), path) if divide == "all" else {"train": documents(place)}
+        splits = divide_evenly(documents(place), path) if divide == "all" else {"train": documents(place)}
     labels = sorted({e.label for docs in splits.values() for d in docs for e in d.entities})
     corpus = Corpus(place.name.partition(".")[0], splits, tuple(labels), _language(next(iter(splits.values()))))
     return corpus if corpus.dev or divide == "none" else hold_out(corpus, 0.1, seed=0, together=True)
-
-
-def find_splits(folder: Path, losses: Losses | None = None) -> dict[str, Path]:
-    """The file or folder of each split that a folder has one for; none where it is no such folder.
-
-    Args:
-        folder: any path.
-        losses: collects files that lie beside those of the splits and are read by nobody.
-
-    Raises:
-        DataError: two files, of the same ending, stand for one split.
-    """
-    children = sorted(folder.iterdir()) if folder.is_dir() else []
-    splits = {name: split for split, names in _SPLIT_NAMES.items() for name in names}
-    found: dict[str, list[Path]] = {}
-    strangers = []
-    for child in children:
-        split = splits.get(child.name.partition(".")[0].lower())
-        if split:
-            found.setdefault(split, []).append(child)
-        elif child.is_file() and formats.by_suffix(child.name):
-            strangers.append(child)
-    for split, paths in found.items():
-        endings = [suffix_of(path.name) for path in paths]
-        if len(set(endings)) < len(endings):
-            names = " and ".join(p.name for p, ending in zip(paths, endings, strict=True) if endings.count(ending) > 1)
-            raise DataError(f"holds {names}, both for {split}: put what belongs together into one", path=str(folder))
-        if set(endings) != {".txt", ".ann"}:  # which are one, in brat
-            strangers += paths[1:]
-    if found and losses is not None:
-        for path in strangers:
-            losses.add("skipped", "file beside the splits", detail=str(path))
-    return {split: found[split][0] for split in _SPLIT_NAMES if split in found}
-
-
-_FEWEST = 5
-"""Different documents that can be divided."""
-
-_SHARES = {"train": 6, "dev": 1, "test": 3}
-"""Tenths of a collection that each split gets (Giorgi & Bader 2018)."""
-
-
-def _spread(documents: tuple[Document, ...], path: str) -> dict[str, tuple[Document, ...]]:
-    """60 % train, 10 % dev, 30 % test by document, the same for everybody; mentions of each label spread evenly."""
-    _need_several(documents, path)
-    parts = stratified(documents, list(_SHARES.values()), seed=0, least=_FEWEST)
-    return {split: tuple(documents[i] for i in part) for split, part in zip(_SHARES, parts, strict=True)}
-
-
-def _need_several(documents: Sequence[Document], path: str) -> None:
-    if (texts := len({document.text for document in documents})) < _FEWEST:
-        raise DataError(f"too few different documents ({texts}) to be divided into train, dev and test", path=path)
-
-
-def _divide(documents: tuple[Document, ...], path: str) -> dict[str, tuple[Document, ...]]:
-    """60 % train, 10 % dev, 30 % test of a published collection, the same for everybody: by document and nothing else.
-
-    Documents of one text, and those that came under one id, go together. Numbers were made with these draws.
-    """
-    _need_several(documents, path)
-    order = list(range(len(documents)))
-    random.Random("divide/0").shuffle(order)
-    groups = [[order[i] for i in group] for group in kin([documents[i] for i in order], _FEWEST)]
-    dev, test = max(1, round(0.1 * len(order))), max(1, round(0.3 * len(order)))
-    rows: dict[str, list[int]] = {"train": [], "dev": [], "test": []}
-    place = 0
-    for numbers in groups:
-        rows["dev" if place < dev else "test" if place < dev + test else "train"] += numbers
-        place += len(numbers)
-    return {split: tuple(documents[i] for i in sorted(numbers)) for split, numbers in rows.items()}
 
 
 def _language(documents: Iterable[Document]) -> str:
@@ -319,7 +245,7 @@ def build_task(data: Data, *, seed: int, losses: Losses | None = None) -> tuple[
         if not data.disjoint and not set(source.labels) & set(target.labels):
             sides = " and ".join(f"{c.name} ({', '.join(c.labels)})" for c in (source, target))
             raise LabelError(f"{sides} have no label in common: rename in a label map, or set data.disjoint")
-        source, removed = checks.without_overlap(source, apart)
+        source, removed = without_overlap(source, apart)
         if data.limit:
             source = source.with_split("train", _limited(source.train, data.limit, seed=seed))
         facts["sources"].append({**_facts(source), "removed": removed})
@@ -346,7 +272,7 @@ def build_task(data: Data, *, seed: int, losses: Losses | None = None) -> tuple[
 
 def _without_overlap(raw: Sequence[Document], target: Corpus) -> tuple[list[Document], dict[str, int]]:
     """Raw text without what a target is scored on, and how many documents went."""
-    kept, removed = checks.without_overlap(Corpus("raw", {"train": tuple(raw)}, ()), target)
+    kept, removed = without_overlap(Corpus("raw", {"train": tuple(raw)}, ()), target)
     return list(kept.train), removed
 
 

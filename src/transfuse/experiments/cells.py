@@ -24,7 +24,8 @@ from typing import Any
 
 from transfuse.data.task import build_task
 from transfuse.experiments.comparison import Cell
-from transfuse.experiments.recipe import Recipe, check_place, make_recipe, run_recipe
+from transfuse.experiments.recipe import Recipe, make_recipe
+from transfuse.experiments.running import check_place, run_recipe
 from transfuse.experiments.unchanged import check_files, check_unchanged
 from transfuse.formats import parse_spec
 from transfuse.reporting.records import Record, make_record, read_records, write_record
@@ -204,7 +205,7 @@ def run_cells(
         What could not be finished.
 
     Raises:
-        ConfigError: the folder lies in a corpus; see `transfuse.experiments.recipe.check_place`.
+        ConfigError: the folder lies in a corpus; see `transfuse.experiments.running.check_place`.
         KeyboardInterrupt: after the processes have been ended; the same call goes on.
     """
     for cell in cells:

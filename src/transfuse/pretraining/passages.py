@@ -21,7 +21,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from transfuse.data.checks import without_overlap
+from transfuse.data.overlap import without_overlap
 from transfuse.encoders.pieces import PieceTable
 from transfuse.files import write_beside
 from transfuse.nn.padding import inside

@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from transfuse.files import write_beside
-from transfuse.reporting.fonts import font_families, warn_of_boxes
+from transfuse.reporting.fonts import breadth, font_families, warn_of_boxes
 from transfuse.text import DataError
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["COLOURS", "WIDTH", "Drawing", "drawn"]
+__all__ = ["COLOURS", "MARKERS", "WIDTH", "Drawing", "drawn", "legend"]
 
 COLOURS = {
     "card": "#ffffff",
@@ -41,6 +42,9 @@ COLOURS = {
     "c7": "#7a5c3e",
 }
 """``base`` is for a baseline, ``c0`` and on for what is compared with it; no two share a value."""
+
+MARKERS = "osD^vP"
+"""Shapes of points, one a name."""
 
 WIDTH = 7.6
 """Of a drawing, in inches of 100 pixels."""
@@ -133,3 +137,11 @@ def _style() -> Any:
         "ytick.labelcolor": COLOURS["ink"],
         "xtick.labelcolor": COLOURS["ink"],
     }
+
+
+def legend(figure: Figure, axes: Axes) -> None:
+    """Names above the figure, in as many columns as go there; none where there is one name."""
+    handles, labels = axes.get_legend_handles_labels()
+    if len(labels) > 1:
+        columns = max(1, min(6, 110 // (8 + max(map(breadth, labels)))))
+        figure.legend(handles, labels, loc="outside upper left", ncols=columns, frameon=False)

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from transfuse.reporting import plots
+from transfuse.reporting import lines, plots
 from transfuse.reporting.drawing import Drawing
 from transfuse.reporting.examples import TwoSystems
-from transfuse.reporting.plots import Point, Series
+from transfuse.reporting.lines import Point, Series
 from transfuse.reporting.rounds import Round
 from transfuse.reporting.tables import Row, Summary, Table
 
@@ -75,7 +75,7 @@ def _learning(summary: Summary, task: str, tables: Sequence[Table]) -> Illustrat
     for name in names:
         points = [_mean(100 * table.share, row) for table in tables if (row := table.row(name))]
         series.append(Series(name, colours[name], tuple(points)))
-    drawing = plots.curves(
+    drawing = lines.curves(
         series,
         title=f"Learning curves on {task}",
         x="labelled share of the target's training documents, %",
@@ -100,7 +100,7 @@ def _gains(summary: Summary, task: str, tables: Sequence[Table]) -> Illustration
         rows = [row for table in tables if (row := table.row(name))]
         series.append(Series(name, colours[name], tuple(point for row in rows if (point := _gain(row)))))
     ticks = [table.rows[0].annotations for table in tables]
-    drawing = plots.curves(
+    drawing = lines.curves(
         [one for one in series if one.points],
         title=f"Gain on {task} by number of annotations",
         x="labelled mentions of the target",
@@ -135,7 +135,7 @@ def across_tasks(summary: Summary) -> list[Illustration]:
         for name, rows in found.items()
         if name in kept
     ]
-    drawing = plots.scatter(
+    drawing = lines.scatter(
         series,
         title="Gain by number of annotations, all tasks",
         x="labelled mentions of the target",
@@ -198,7 +198,7 @@ def _sweep(summary: Summary, path: str, share: float, tasks: dict[str, list[tupl
     ]
     base = [t.row(summary.baseline) for t in summary.tables if t.share == share and t.task in tasks]
     level = (summary.baseline, 100 * base[0].mean()) if len(base) == 1 and base[0] else None
-    drawing = plots.curves(
+    drawing = lines.curves(
         series,
         title=f"{path} at {100 * share:g} %",
         x=path,
@@ -353,7 +353,7 @@ def _rounds(rows: Sequence[Row], colours: dict[str, str], place: str, at: str) -
             panels.append((name, series))
     last = max(row.rounds()[-1].number for row in rows)
     ticks = [(float(number), str(number)) for number in range(last + 1)]
-    drawing = plots.curve_panels(panels, title=f"Rounds of pseudo-labelling on {at}", x="round", ticks=ticks)
+    drawing = lines.curve_panels(panels, title=f"Rounds of pseudo-labelling on {at}", x="round", ticks=ticks)
     caption = (
         "What views took of the raw text in each round, how much of it was right where gold is known, and how the vote "
         "stood after it: means over seeds. Round 0 is the warm-up. Nothing was chosen by the precision."

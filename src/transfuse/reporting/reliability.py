@@ -7,7 +7,7 @@ from math import sqrt
 
 from transfuse.ensembles.calibration import Bin
 from transfuse.reporting.drawing import Drawing
-from transfuse.reporting.plots import Point, Series, curves
+from transfuse.reporting.lines import Point, Series, curves
 
 __all__ = ["reliability"]
 

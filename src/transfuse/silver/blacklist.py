@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from transfuse import formats, jsonio
-from transfuse.data.checks import without_overlap
+from transfuse.data.overlap import without_overlap
 from transfuse.files import Source, open_output, output_folder
 from transfuse.gazetteer import Gazetteer, Matching, Term
 from transfuse.losses import Losses

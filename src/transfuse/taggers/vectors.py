@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from transfuse.data.checks import without_overlap
+from transfuse.data.overlap import without_overlap
 from transfuse.files import write_beside
 from transfuse.ranges import SEEDS, check_ranges
 from transfuse.taggers.vocabulary import normalise
