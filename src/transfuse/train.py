@@ -47,6 +47,7 @@ _RANGES = {
     "rate": "(0, inf)",
     "epsilon": "(0, inf)",
     "accumulate": "[2, inf)",
+    "balance": "(0, 1]",
     "clip": "(0, inf]",
 }
 
@@ -78,6 +79,9 @@ class Training:
             that their number changes no more than the order of a sum.
         precision: ``bf16`` computes a transformer's states in training so, where that loses little; weights and
             everything behind the states stay in single precision. None for single precision throughout.
+        balance: a sentence counts by the rarest label in it, ``(n / n_label) ** balance``, of n sentences with the
+            commonest label and ``n_label`` with this one; scaled to a mean of 1 over all. None for all alike. Sources
+            that are learned beside the target are not weighed so.
     """
 
     epochs: int = 8
@@ -97,6 +101,7 @@ class Training:
     epsilon: float | None = None
     accumulate: int | None = None
     precision: Literal["bf16"] | None = None
+    balance: float | None = None
 
     def __post_init__(self) -> None:
         check_ranges(self, "training", **_RANGES)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -25,18 +26,24 @@ from transfuse.train import Training, fit
 
 __all__ = [
     "Domain",
+    "Penalty",
     "Step",
+    "balanced",
     "copy_head",
     "dev_score",
     "first_states",
     "head_loss",
     "parameter_groups",
+    "pull_back",
     "read_domain",
     "run_fit",
     "set_precision",
     "target_batches",
     "train_domain",
 ]
+
+Penalty = Callable[[], dict[str, Tensor]]
+"""Further weighted loss terms of the weights as they stand."""
 
 
 @dataclass(frozen=True)
@@ -129,10 +136,24 @@ class Step:
 def target_batches(domain: Domain, training: Training, *, stage: Stage, epoch: int, least: int) -> list[list[Sentence]]:
     """The batches of an epoch: whole passes over the domain's sentences until there are at least so many batches."""
     found: list[list[Sentence]] = []
+    items = balanced(domain.items, domain.tagset, training)
     while not found or len(found) < least:
         seed = f"{stage.name}/{stage.seed}/{epoch}/{len(found)}"
-        found += batches(domain.items, size=training.batch, words_at_most=training.words, seed=seed)
+        found += batches(items, size=training.batch, words_at_most=training.words, seed=seed)
     return found
+
+
+def balanced(items: Sequence[Sentence], tagset: TagSet, training: Training) -> Sequence[Sentence]:
+    """Sentences as much as they count: see `transfuse.train.Training.balance`."""
+    if training.balance is None:
+        return items
+    labels = [name.partition("-")[2] for name in tagset.names]
+    held = [{labels[tag] for tag in item.tags} - {""} for item in items]
+    number = Counter(label for some in held for label in some)
+    most = max(number.values(), default=1)
+    weights = [max(((most / number[label]) ** training.balance for label in some), default=1.0) for some in held]
+    mean = sum(weights) / len(weights)
+    return [replace(item, weight=item.weight * w / mean) for item, w in zip(items, weights, strict=True)]
 
 
 def train_domain(
@@ -141,6 +162,8 @@ def train_domain(
     training: Training,
     *,
     stage: Stage,
+    penalty: Penalty | None = None,
+    frozen: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Train the encoder and a domain's head on its sentences, choosing the epoch on its development split.
 
@@ -149,6 +172,8 @@ def train_domain(
         domain: its head is trained in place.
         training: the loop.
         stage: its part of the run.
+        penalty: further loss terms.
+        frozen: layer groups that keep their weights.
 
     Returns:
         What `transfuse.train.fit` does.
@@ -159,9 +184,35 @@ def train_domain(
 
     def objective(step: Step) -> dict[str, Tensor]:
         batch = encoding.batch(step.target, domain.tagset)
-        return {"crf": head_loss(domain.head, encoding.encoder(batch), batch)}
+        return {"crf": head_loss(domain.head, encoding.encoder(batch), batch)} | (penalty() if penalty else {})
 
-    return run_fit(encoding, [domain], objective, feed, training, stage=stage)
+    return run_fit(encoding, [domain], objective, feed, training, stage=stage, frozen=frozen)
+
+
+def pull_back(
+    encoding: Encoding, head: Head | DomainHead, weight: float, *, layers: Sequence[str], frozen: Sequence[str] = ()
+) -> Penalty:
+    """Hold weights near what they are now: L2-SP of Li et al. (2018), the word table apart.
+
+    Args:
+        encoding: whose weights.
+        head: whose weights, too.
+        weight: of the squared distance.
+        layers: layer groups that are held.
+        frozen: those that keep their weights anyway.
+    """
+    network = nn.ModuleDict({"encoder": encoding.encoder, "head": head})
+    held = [
+        (parameter, parameter.detach().clone())
+        for name, parameter in network.named_parameters()
+        if within(layer_of(name), layers) and not within(layer_of(name), ("words", *frozen))
+    ]
+
+    def distance() -> dict[str, Tensor]:
+        gaps = [(parameter - value).square().sum() for parameter, value in held]
+        return {"source_l2": weight * torch.stack(gaps).sum()}
+
+    return distance
 
 
 def run_fit(

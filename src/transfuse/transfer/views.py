@@ -27,7 +27,15 @@ from transfuse.taggers.reading import Piece, Reader, pieces
 from transfuse.text import Corpus, Document, Task
 from transfuse.train import Training, fit
 from transfuse.transfer.sources import identity, train_once
-from transfuse.transfer.supervised import Domain, first_states, head_loss, parameter_groups, read_domain, set_precision
+from transfuse.transfer.supervised import (
+    Domain,
+    balanced,
+    first_states,
+    head_loss,
+    parameter_groups,
+    read_domain,
+    set_precision,
+)
 
 __all__ = [
     "Alignment",
@@ -276,7 +284,7 @@ def train_view(
     Returns:
         What `transfuse.train.fit` does.
     """
-    items = [*view.items, *pseudo]
+    items = balanced([*view.items, *pseudo], view.source.tagset, training)
 
     def passes(sentences: Sequence[Sentence], size: int, what: str, least: int) -> list[list[Sentence]]:
         found: list[list[Sentence]] = []
