@@ -527,6 +527,25 @@ def test_methods_lists_all_with_presets(done):
 # Training and tagging
 
 
+def test_train_from_a_bundle(call, done, here):
+    small = ("--set", "method.training.epochs=1", "--set", "method.training.steps=10", "--share", "0.1")
+    done("train", "--target", "demo-neurology", *small, "--out", "base")
+    said = done("train", "--target", TARGET, "--from", "base", *small, "--out", "ours")
+    assert "fine-tune on " in said
+    assert "carried over: words, characters, features, lstm, projection, crf; tags O, B-" in said
+    for wrong, line in (
+        (("--source", "demo-neurology"), "--from and --source: the tagger stands for"),
+        (("--method", "retrain"), "--from: retrain has no bundle to choose"),
+        (("--vectors", "task"), "--vectors: fine-tune has no vectors to choose"),
+    ):
+        status, _, err = call("train", "--target", TARGET, "--from", "base", *wrong, "--out", "other")
+        assert (status, err.count("\n")) == (2, 1)
+        assert line in err
+    status, _, err = call("train", "--target", TARGET, "--from", "nowhere", "--out", "other")
+    assert (status, Path("other").exists()) == (2, False)
+    assert "nowhere: no such run or bundle" in err
+
+
 def test_train_leaves_a_run_and_is_not_done_twice(call, run, here):
     assert {"recipe.toml", "scores.json", "bundle", "predictions", "done"} <= {path.name for path in run.iterdir()}
     before = (run / "records.jsonl").read_bytes()

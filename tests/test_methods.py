@@ -73,6 +73,14 @@ def brief(name: str) -> methods.Method:
     return replace(method, **short)  # type: ignore[no-any-return]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def at_hand(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The tagger that `fine-tune` trains further."""
+    place, other = tmp_path_factory.mktemp("at-hand"), synthetic.department("neurology", documents=20)
+    bundle.save(brief("target-only").fit(Task(other), run=Run(place / "run")), place / "bundle")
+    SMALL["bundle"] = str(place / "bundle")
+
+
 @pytest.fixture(scope="module")
 def task() -> Task:
     target = synthetic.department("cardiology", documents=60)

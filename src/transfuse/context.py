@@ -79,6 +79,12 @@ class Context:
         """With another corpus as the one that text is of; the same where none are told apart."""
         return replace(self, home=self.corpora.index(corpus)) if self.corpora else self
 
+    def read_as(self, corpus: str) -> Context:
+        """With another corpus as the one that text is of; one that is not known takes that one's place."""
+        if not self.corpora or corpus in self.corpora:
+            return self.at(corpus)
+        return replace(self, corpora=(*self.corpora[: self.home], corpus, *self.corpora[self.home + 1 :]))
+
     @cached_property
     def _tags(self) -> list[dict[str, int]]:
         names = [tagging.tag_names(gazetteer.labels, _SCHEME) for gazetteer in self.gazetteers]

@@ -48,6 +48,7 @@ def register(app: typer.Typer) -> None:
             "transfuse train --target ncbi-disease --out runs/base",
             "transfuse train --target ncbi-disease --source bc5cdr-disease --share 0.05 --seed 1",
             "transfuse train --target jsonl:notes.jsonl --method crfsuite --set method.c2=0.3",
+            "transfuse train --target jsonl:notes.jsonl --from runs/base",
             "transfuse train --target notes/ --source ncbi-disease --labels map.toml --vectors glove.txt",
         )
     )(train)
@@ -65,13 +66,16 @@ def train(
     ],
     source: Source = [],  # noqa: B006
     method: Annotated[
-        str, typer.Option(help="See transfuse methods; retrain if there is a source, else target-only.")
+        str, typer.Option(help="See transfuse methods; retrain with --source, fine-tune with --from, else target-only.")
     ] = "",
     preset: Annotated[str, typer.Option(help="Settings that the method ships, as those of a paper.")] = "",
     share: Annotated[
         float, typer.Option(help="Share of the target's training documents that keep their labels.")
     ] = 1.0,
     seed: Annotated[int, typer.Option(help="Decides every draw.")] = 0,
+    begin: Annotated[
+        str, typer.Option("--from", metavar="BUNDLE", help="Train this tagger further, by the method fine-tune.")
+    ] = "",
     vectors: Annotated[
         str, typer.Option(metavar="none|task|PATH", help="No word vectors, trained on the task's text, or read.")
     ] = "",
@@ -95,8 +99,11 @@ def train(
     data: dict[str, Any] = {"target": target, "sources": source, "share": share, "raw": raw}
     if labels:
         data["labels"] = str(labels)
-    settings: dict[str, Any] = {"name": method or ("retrain" if source else "target-only")}
-    _check_use(settings["name"], source=source, vectors=vectors, encoder=encoder)
+    usual = "fine-tune" if begin else "retrain" if source else "target-only"
+    settings: dict[str, Any] = {"name": method or usual}
+    _check_use(settings["name"], source=source, begin=begin, vectors=vectors, encoder=encoder)
+    if begin:
+        settings["bundle"] = begin
     if preset:
         settings["preset"] = preset
     if vectors:
@@ -111,14 +118,17 @@ def train(
     _finish(make_recipe(table), output, device, as_json)
 
 
-def _check_use(method: str, *, source: list[str], vectors: str, encoder: str) -> None:
+def _check_use(method: str, *, source: list[str], begin: str, vectors: str, encoder: str) -> None:
     """Refuse options that a method has no use for, by the names that the user gave them."""
     from transfuse import methods
 
     known = {field.name for field in fields(methods.get(method))}  # type: ignore[arg-type]
-    if source and method in methods.BASELINES:
+    if source and begin:
+        raise ConfigError("--from and --source: the tagger stands for what it learned from; leave one of them out")
+    if source and method in methods.ALONE:
         raise ConfigError(f"--source: {method} looks at no source; name a method that does, as retrain")
-    for option, value, setting in (("--vectors", vectors, "vectors"), ("--encoder", encoder, "architecture")):
+    chosen = (("--from", begin, "bundle"), ("--vectors", vectors, "vectors"), ("--encoder", encoder, "architecture"))
+    for option, value, setting in chosen:
         if value and setting not in known:
             raise ConfigError(f"{option}: {method} has no {setting} to choose")
 

@@ -32,6 +32,7 @@ def model_card(recipe: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
         "",
         f"Labelled training documents of the target: {facts['labelled']} (share {facts['share']:g}).",
         f"Taken out of the sources since they stand in the target's dev or test split: {removed}.",
+        *_before(recipe["method"], facts),
         "",
         "## Scores",
         "",
@@ -46,6 +47,12 @@ def model_card(recipe: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
     lines += ["", "## Limits", "", "It knows the text genre and the guideline of its target corpus, and nothing else."]
     lines += ["", "The whole configuration is in `bundle.json`; the licences of the corpora apply.", ""]
     return "\n".join(lines)
+
+
+def _before(method: Mapping[str, Any], facts: Mapping[str, Any]) -> list[str]:
+    """What the tagger was before, where it was one."""
+    name = method.get("bundle")
+    return [f"It was the tagger of `{name}` before (SHA-256 `{facts['files'][name][:16]}`)."] if name else []
 
 
 def _row(role: str, corpus: Mapping[str, Any]) -> str:

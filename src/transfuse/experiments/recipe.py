@@ -100,7 +100,7 @@ class Recipe:
         """The same with another method, given as ``[method]`` has it; without sources where that looks at none."""
         name, made = methods.make(method)
         alone = replace(self.data, sources=(), limit=0, disjoint=False)
-        return Recipe(alone if name in methods.BASELINES else self.data, name, made, self.seed)
+        return Recipe(alone if name in methods.ALONE else self.data, name, made, self.seed)
 
 
 def find_recipe(name: str) -> Path:

@@ -20,7 +20,7 @@ def own_files(data: Data, method: Mapping[str, Any]) -> dict[str, str]:
 
     Args:
         data: what is learned from; raw text is of it.
-        method: its settings as TOML holds them; they name word vectors, encoders and lists of names.
+        method: its settings as TOML holds them; they name word vectors, encoders, bundles and lists of names.
     """
     raw = (formats.parse_spec(spec)[2] for spec in data.raw if spec not in corpora.raw_names())
     return {name: digest(Path(name)) for name in sorted({*raw, *_named(method)}) if Path(name).exists()}
@@ -28,7 +28,7 @@ def own_files(data: Data, method: Mapping[str, Any]) -> dict[str, str]:
 
 def _named(settings: Mapping[str, Any]) -> Iterator[str]:
     for key, value in settings.items():
-        if key == "path" and value:
+        if key in {"bundle", "path"} and value:
             yield value
         if key == "gazetteers":
             yield from (spec.removeprefix("terms:") for spec in value if spec not in lexicons.names())

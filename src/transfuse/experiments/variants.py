@@ -10,7 +10,7 @@ from typing import Any
 
 from transfuse import methods
 from transfuse.data.augmentation import Augment
-from transfuse.methods import BASELINES, SOURCELESS
+from transfuse.methods import ALONE, BASELINES, SOURCELESS
 from transfuse.ranges import check_ranges
 from transfuse.settings import from_table, holds, merge, need_table, without
 from transfuse.text import ConfigError, TransfuseError, UnusedSettingError
@@ -42,8 +42,8 @@ class Variant:
 
     @property
     def alone(self) -> bool:
-        """Whether it looks at no source: one of `BASELINES`, or a fusion of nothing else."""
-        return all(name in BASELINES for name in self._trained())
+        """Whether it looks at no source: one of `ALONE`, or a fusion of nothing else."""
+        return all(name in ALONE for name in self._trained())
 
     @property
     def sourceless(self) -> bool:
@@ -130,7 +130,7 @@ def _variant(
     settings: Mapping[str, Any],
     swept: tuple[str, Any] | None = None,
 ) -> Variant:
-    if place.method in BASELINES and place.sources:
+    if place.method in ALONE and place.sources:
         raise ConfigError(f"methods.{name}.sources: {place.method} looks at no source")
     known = {"preset", *(f.name for f in fields(methods.get(place.method)))}  # type: ignore[arg-type]
     shared = {key: value for key, value in common.items() if key in known}

@@ -17,13 +17,16 @@ from transfuse.run import Run
 from transfuse.settings import from_table, merge, need_table, without_none
 from transfuse.text import ConfigError, Tagger, Task
 
-__all__ = ["BASELINES", "SOURCELESS", "Method", "describe", "get", "make", "names", "presets", "to_table"]
+__all__ = ["ALONE", "BASELINES", "SOURCELESS", "Method", "describe", "get", "make", "names", "presets", "to_table"]
 
 
 BASELINES = ("target-only", "crfsuite")
-"""In every comparison. They look at no source and get none, so that tasks with the same target share their cells."""
+"""In every comparison."""
 
-SOURCELESS = (*BASELINES, "self-training", "fusion")
+ALONE = (*BASELINES, "fine-tune")
+"""They look at no source and get none, so that tasks with the same target share their cells."""
+
+SOURCELESS = (*ALONE, "self-training", "fusion")
 """What can learn without a source; of a fusion, its members say."""
 
 

@@ -71,7 +71,7 @@ class Fusion:
             own, tagger = replace(run, folder=place), bundle.load(place / "bundle")
         else:
             own = replace(run, folder=run.folder / "members" / label, watch=watch)
-            tagger = method.fit(replace(task, sources=()) if name in methods.BASELINES else task, run=own)
+            tagger = method.fit(replace(task, sources=()) if name in methods.ALONE else task, run=own)
         for record in (record for record in own.records() if record["event"] in _TOLD):
             facts = {key: value for key, value in record.items() if key not in {"event", "time", "stage"}}
             run.record(record["event"], stage=f"{label}/{record.get('stage', '')}", **facts)

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-
-import torch
-from torch import Tensor, nn
 
 from transfuse.encoders.known import depth as depth_of
 from transfuse.ranges import check_ranges
 from transfuse.run import Run
 from transfuse.taggers.architecture import Architecture
 from transfuse.taggers.bilstm import BiLSTMEncoder
-from transfuse.taggers.layers import LAYERS, layer_of, within
+from transfuse.taggers.layers import LAYERS, within
 from transfuse.taggers.vectors import Vectors
 from transfuse.text import ConfigError, Tagger, Task
 from transfuse.train import Training
-from transfuse.transfer.together import FromSources, Start, fit_together, start_from_sources
+from transfuse.transfer.supervised import pull_back
+from transfuse.transfer.together import FromSources, fit_together, start_from_sources
 
 __all__ = ["PRESETS", "Retrain"]
 
@@ -67,7 +65,10 @@ class Retrain(FromSources):
         begun = start_from_sources(
             task, self, run=run, dropout=self.source_dropout, layers=self.transfer, frozen=self.frozen
         )
-        penalty = self._penalty(begun) if self.source_l2 else None
+        penalty = None
+        if self.source_l2:
+            held = {"layers": self.transfer, "frozen": self.frozen}
+            penalty = pull_back(begun.encoding, begun.target.head, self.source_l2, **held)
         return fit_together(begun, self, run=run, penalty=penalty, frozen=self.frozen)
 
     def _check_numbers(self) -> None:
@@ -79,20 +80,6 @@ class Retrain(FromSources):
             depth = pretrained.layers or depth_of(pretrained.name)
             if max(numbers) > depth:
                 raise ConfigError(f"there is no layer.{max(numbers)}: {pretrained.name} has {depth} layers")
-
-    def _penalty(self, begun: Start) -> Callable[[], dict[str, Tensor]]:
-        network = nn.ModuleDict({"encoder": begun.encoding.encoder, "head": begun.target.head})
-        held = [
-            (parameter, parameter.detach().clone())
-            for name, parameter in network.named_parameters()
-            if within(layer_of(name), self.transfer) and not within(layer_of(name), ("words", *self.frozen))
-        ]
-
-        def distance() -> dict[str, Tensor]:
-            gaps = [(parameter - value).square().sum() for parameter, value in held]
-            return {"source_l2": self.source_l2 * torch.stack(gaps).sum()}
-
-        return distance
 
 
 def _numbered(layer: str, known: Sequence[str]) -> bool:

@@ -10,7 +10,7 @@ import torch
 from transfuse.encoders.pieces import Pieces
 from transfuse.nn.encoder import Batch, Encoder
 from transfuse.nn.head import Head
-from transfuse.nn.transformer import AnyEncoder
+from transfuse.nn.transformer import AnyEncoder, Transformer
 from transfuse.run import Run
 from transfuse.taggers.architecture import Architecture, TagSet
 from transfuse.taggers.bilstm import BiLSTMEncoder
@@ -104,19 +104,44 @@ class Encoding:
             encoder, pieces, _ = settings.load()
             table = settings.table(pieces, encoder)
         else:
-            assert isinstance(self.encoder, Encoder)
-            known = self.table.vocabulary
-            words = known.words if isinstance(known, MixedVocabulary) else known
-            assert isinstance(words, Vocabulary)
-            words = words.extended(_forms(corpora))
             transformer, more, _ = settings.load()
-            encoder = settings.build(words, self.encoder.forms.vectors.cpu(), transformer)
-            table = settings.table(MixedVocabulary(words, more) if more else words, encoder)
+            encoder, table = self._with_rows(corpora, settings, transformer, more)
         with torch.no_grad():
             for (name, new), old in zip(encoder.named_parameters(), self.encoder.parameters(), strict=True):
                 if layers is None or within(layer_of(f"encoder.{name}"), layers):
                     new[: len(old)] = old.cpu()
         return replace(self, encoder=encoder.to(run.device), table=table)
+
+    def grown(self, corpora: Sequence[Corpus], *, run: Run) -> Encoding:
+        """With rows for the words of more training splits, all weights kept; nothing pre-trained is loaded again.
+
+        Args:
+            corpora: see `extended`.
+            run: see `extended`.
+        """
+        if not isinstance(self.encoder, Encoder):
+            return self
+        torch.manual_seed(run.seed)
+        known, settings = self.table.vocabulary, self.architecture.encoder
+        assert isinstance(settings, BiLSTMEncoder)
+        pieces = known.pieces if isinstance(known, MixedVocabulary) else None
+        encoder, table = self._with_rows(corpora, settings, self.encoder.transformer, pieces)
+        with torch.no_grad():
+            for new, old in zip(encoder.parameters(), self.encoder.parameters(), strict=True):
+                new[: len(old)] = old.cpu()
+        return replace(self, encoder=encoder.to(run.device), table=table)
+
+    def _with_rows(
+        self, corpora: Sequence[Corpus], settings: BiLSTMEncoder, transformer: Transformer | None, pieces: Pieces | None
+    ) -> tuple[Encoder, AnyTable]:
+        """A fresh BiLSTM encoder around what is pre-trained, with rows for words of more training splits."""
+        assert isinstance(self.encoder, Encoder)
+        known = self.table.vocabulary
+        words = known.words if isinstance(known, MixedVocabulary) else known
+        assert isinstance(words, Vocabulary)
+        words = words.extended(_forms(corpora))
+        encoder = settings.build(words, self.encoder.forms.vectors.cpu(), transformer)
+        return encoder, settings.table(MixedVocabulary(words, pieces) if pieces else words, encoder)
 
 
 def new_encoding(corpora: Sequence[Corpus], settings: Supervised, *, task: Task, run: Run) -> Encoding:

@@ -29,6 +29,7 @@ from transfuse.train import Training
 from transfuse.transfer.sources import hand_over, need_sources, record_exposure, record_score, train_sources
 from transfuse.transfer.supervised import (
     Domain,
+    Penalty,
     Step,
     copy_head,
     first_states,
@@ -253,7 +254,7 @@ def fit_together(
     run: Run,
     name: str = "target",
     terms: Terms | None = None,
-    penalty: Callable[[], dict[str, Tensor]] | None = None,
+    penalty: Penalty | None = None,
     frozen: Sequence[str] = (),
 ) -> Tagger:
     """Train all domains and give the target's tagger; exposure and the sources' scores before and after are recorded.
@@ -264,7 +265,7 @@ def fit_together(
         run: where it happens.
         name: of its stage there.
         terms: further loss terms of a source's sample and the target's.
-        penalty: further weighted loss terms of the weights as they stand.
+        penalty: further loss terms.
         frozen: layer groups that keep their weights.
     """
     stage = run.stage(name)
