@@ -17,13 +17,13 @@ from transfuse.experiments.recipe import make_recipe
 from transfuse.experiments.running import run_recipe
 from transfuse.reporting.examples import examples, two_systems
 from transfuse.reporting.figures import slug
-from transfuse.reporting.grids import main_grid, measures_grid, runs_grid, sets_grid, tokens_grid, verdicts
+from transfuse.reporting.grids import main_grid, measures_grid, runs_grid, sets_grid, tokens_grid, types_grid, verdicts
 from transfuse.reporting.report import markdown_grid, report_json, write_report
 from transfuse.reporting.results import find_runs, read_run
 from transfuse.reporting.summary import entries_of, summarise
 from transfuse.run import Run
 from transfuse.scoring.analysis import SetAnalysis, set_analysis, token_table
-from transfuse.scoring.score import score
+from transfuse.scoring.score import Scores, score
 from transfuse.scoring.significance import compare, holm, interval
 from transfuse.text import DataError
 
@@ -313,8 +313,9 @@ def test_precision_and_recall_are_means_of_the_runs_by_type_and_of_all(folder, t
     kinds = ("strict", "relaxed")
     for row, names in ((table.rows[0], ("net-0", "net-1")), (table.rows[2], ("weak",))):
         scores = [score(gold, read_run(folder / name).predictions(), kinds=kinds) for name in names]
-        for label in (*row.types(), "all"):
-            found = [s.micro(kind) if label == "all" else s.types(kind)[label] for kind in kinds for s in scores]
+        for label in (*row.types(), "macro", "all"):
+            average = {"macro": Scores.macro, "all": Scores.micro}.get(label)
+            found = [average(s, kind) if average else s.types(kind)[label] for kind in kinds for s in scores]
             each = [[c.precision, c.recall, c.f1] for c in found]
             half = len(names)
             means = [
@@ -323,7 +324,10 @@ def test_precision_and_recall_are_means_of_the_runs_by_type_and_of_all(folder, t
             (cells,) = (cells for cells in rows if cells[:2] == [label, row.name])
             assert cells[2:] == [f"{100 * mean:.2f}" for mean in means]
     assert heads[2:] == ["strict P", "strict R", "strict F1", "relaxed P", "relaxed R", "relaxed F1"]
-    assert len(rows) == len(table.rows) * (1 + len(table.rows[0].types()))
+    assert len(rows) == len(table.rows) * (2 + len(table.rows[0].types()))
+    by_type = types_grid(table)[1]
+    assert [cells[0] for cells in by_type] == [*table.rows[0].types(), "macro"]
+    assert by_type[-1][2:] == [cells[4] for cells in rows if cells[0] == "macro"]
 
 
 def test_sets_are_those_of_the_predictions_and_their_means(folder, table):

@@ -96,26 +96,31 @@ def average_grid(averages: Sequence[Average], only: Sequence[str] = ()) -> Grid:
 
 
 def types_grid(table: Table) -> Grid:
-    """By type: mentions in the test split, and the mean F1 of each row."""
+    """By type: mentions in the test split, and the mean F1 of each row; the macro average last."""
     means = {row.name: row.types() for row in table.rows}
     counts = table.rows[0].first.types()
     rows = [[label, f"{c.gold:,}", *(_number(mean[label]) for mean in means.values())] for label, c in counts.items()]
+    if len(counts) > 1:
+        rows.append(["macro", "", *(_number(row.macro().f1) for row in table.rows)])
     return ["type", "in test", *means], rows
 
 
 def measures_grid(table: Table) -> Grid:
-    """By type and by row mean precision, recall and F1, strict and relaxed; all types last."""
+    """By type and by row mean precision, recall and F1, strict and relaxed; the macro average and all types last."""
     kinds = ("strict", "relaxed")
     heads = ["type", "method", *(f"{kind} {name}" for kind in kinds for name in ("P", "R", "F1"))]
 
     def cells(kind_to_rates: Mapping[str, Rates]) -> list[str]:
         return [_number(value) for kind in kinds for value in kind_to_rates[kind].to_dict().values()]
 
+    types = list(table.rows[0].types())
     rows = [
         [label, row.name, *cells({kind: row.rates(kind)[label] for kind in kinds})]
-        for label in table.rows[0].types()
+        for label in types
         for row in table.rows
     ]
+    if len(types) > 1:
+        rows += [["macro", row.name, *cells({k: row.macro(k) for k in kinds})] for row in table.rows]
     return heads, rows + [["all", row.name, *cells({k: row.overall(k) for k in kinds})] for row in table.rows]
 
 

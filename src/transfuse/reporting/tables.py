@@ -165,6 +165,11 @@ class Row:
         """Mean micro precision, recall and F1 over all labels."""
         return mean_rates(record.micro(kind=kind) for record in self.records)
 
+    def macro(self, kind: str = "strict") -> Rates:
+        """Mean over runs of the macro average: that over the labels that gold or prediction has."""
+        held = ((c for c in record.types(kind=kind).values() if c.gold or c.predicted) for record in self.records)
+        return mean_rates(mean_rates(counts) for counts in held)
+
     def errors(self) -> dict[str, float]:
         """Mean number of errors by kind."""
         return {kind: statistics.fmean(r.errors[kind] for r in self.records) for kind in self.first.errors}
