@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from transfuse.data.splits import find_splits, own_splits
 from transfuse.data.task import Data, build_task, find_labels, resolve, resolve_target
 from transfuse.labels import LabelMap
 from transfuse.losses import Losses
@@ -255,6 +256,40 @@ def test_sources_without_a_common_label_have_to_be_asked_for(folder: Path, tmp_p
         build_task(Data(str(folder), (str(tmp_path / "source"),)), seed=0)
     task, _ = build_task(Data(str(folder), (str(tmp_path / "source"),), disjoint=True), seed=0)
     assert (task.target.labels, task.sources[0].labels) == (("Disease",), ("Gene",))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("notes_train.jsonl", "notes_dev.jsonl", "notes_test.jsonl"),
+        ("eng.train", "eng.testa", "eng.testb"),
+        ("CDR_TrainingSet.v1.jsonl", "CDR_DevelopmentSet.v1.jsonl", "CDR_TestSet.v1.jsonl"),
+        ("training.jsonl", "validation.jsonl", "test.jsonl"),
+    ],
+)
+def test_splits_whose_names_are_alike(names: tuple[str, ...], tmp_path: Path) -> None:
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    for name, count in zip(names, (30, 10, 5), strict=True):
+        write(tmp_path / "one.jsonl", sentences(name.partition(".")[0], count))
+        (tmp_path / "one.jsonl").rename(folder / name)
+    corpus = resolve(f"jsonl:{folder}")
+    assert {name: len(documents) for name, documents in corpus.splits.items()} == {"train": 30, "dev": 10, "test": 5}
+    assert own_splits(f"jsonl:{folder}") == {"train", "dev", "test"}
+    write(folder / "more.jsonl", sentences("more", 3))
+    losses = Losses()
+    assert resolve(f"jsonl:{folder}", losses=losses).splits.keys() == corpus.splits.keys()
+    assert losses.counts == {"skipped: file beside the splits": 1}
+
+
+def test_notes_that_only_speak_of_a_test_are_no_splits(tmp_path: Path) -> None:
+    for name in ("blood_test", "stress_test", "first_train", "plain"):
+        write(tmp_path / f"{name}.jsonl", sentences(name, 10))
+    assert find_splits(tmp_path) == {}
+    for name in ("a_train", "a_test", "b_train", "b_dev"):
+        write(tmp_path / f"{name}.jsonl", sentences(name, 10))
+    with pytest.raises(DataError, match=r"holds a_train\.jsonl and b_train\.jsonl, both for train: give each"):
+        find_splits(tmp_path)
 
 
 def test_a_folder_has_one_file_a_split_and_says_what_lies_beside(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,11 +16,20 @@ from transfuse.text import SPLITS, DataError, Document
 
 __all__ = ["divide_evenly", "divide_published", "find_splits", "own_splits"]
 
-_SPLIT_NAMES = {"train": ("train",), "dev": ("dev", "devel", "valid", "validation"), "test": ("test",)}
+_NAMES = {
+    "train": ("train", "training", "trainset", "trainingset"),
+    "dev": ("dev", "devel", "development", "developmentset", "valid", "validation", "val", "testa"),
+    "test": ("test", "testset", "testb"),
+}
+_SPLIT_OF = {name: split for split, names in _NAMES.items() for name in names}
+_LAST = re.compile(rf"(.+)[._-]({'|'.join(_SPLIT_OF)})(\..*)?", re.IGNORECASE)
 
 
 def find_splits(folder: Path, losses: Losses | None = None) -> dict[str, Path]:
     """The file or folder of each split that a folder has one for; none where it is no such folder.
+
+    They are called after their splits (``train.tsv``), or alike but for it (``notes_train.tsv``, ``notes_dev.tsv``;
+    ``eng.train``, ``eng.testa``), of which there must be a training split and another one.
 
     Args:
         folder: any path.
@@ -29,26 +39,37 @@ def find_splits(folder: Path, losses: Losses | None = None) -> dict[str, Path]:
         DataError: two files, of the same ending, stand for one split.
     """
     children = sorted(folder.iterdir()) if folder.is_dir() else []
-    splits = {name: split for split, names in _SPLIT_NAMES.items() for name in names}
     found: dict[str, list[Path]] = {}
-    strangers = []
     for child in children:
-        split = splits.get(child.name.partition(".")[0].lower())
-        if split:
+        if split := _SPLIT_OF.get(child.name.partition(".")[0].lower()):
             found.setdefault(split, []).append(child)
-        elif child.is_file() and formats.by_suffix(child.name):
-            strangers.append(child)
+    found = found or _alike(children, folder)
+    chosen, read = {}, set()
     for split, paths in found.items():
         endings = [suffix_of(path.name) for path in paths]
         if len(set(endings)) < len(endings):
             names = " and ".join(p.name for p, ending in zip(paths, endings, strict=True) if endings.count(ending) > 1)
             raise DataError(f"holds {names}, both for {split}: put what belongs together into one", path=str(folder))
-        if set(endings) != {".txt", ".ann"}:  # which are one, in brat
-            strangers += paths[1:]
-    if found and losses is not None:
-        for path in strangers:
-            losses.add("skipped", "file beside the splits", detail=str(path))
-    return {split: found[split][0] for split in _SPLIT_NAMES if split in found}
+        chosen[split] = paths[0]
+        read |= set(paths if set(endings) == {".txt", ".ann"} else paths[:1])  # those two are one, in brat
+    if chosen and losses is not None:
+        for path in children:
+            if path not in read and path.is_file() and formats.by_suffix(path.name):
+                losses.add("skipped", "file beside the splits", detail=str(path))
+    return {split: chosen[split] for split in SPLITS if split in chosen}
+
+
+def _alike(children: Sequence[Path], folder: Path) -> dict[str, list[Path]]:
+    """Files by split whose names differ in it alone."""
+    alike: dict[str, dict[str, list[Path]]] = {}
+    for child in children:
+        if told := _LAST.fullmatch(child.name):
+            alike.setdefault(told[1].lower(), {}).setdefault(_SPLIT_OF[told[2].lower()], []).append(child)
+    several = [found for found in alike.values() if "train" in found and len(found) > 1]
+    if len(several) > 1:
+        names = " and ".join(found["train"][0].name for found in several)
+        raise DataError(f"holds {names}, both for train: give each a folder of its own", path=str(folder))
+    return several[0] if several else {}
 
 
 def own_splits(spec: str) -> set[str]:
