@@ -120,6 +120,10 @@ def plan(**more):
         (plan(choices={"best": ["crfsuite"]}), r"choices\.best: name at least two variants"),
         (plan(choices={"crfsuite": ["crfsuite", "target-only"]}), r"choices\.crfsuite: a variant has this name"),
         (plan(choices={"best": "crfsuite"}), r"compare\.choices\.best: .*"),
+        (
+            plan(each_source=True),
+            r"compare\.each_source: every task has two sources or more, and all have equally many",
+        ),
     ],
 )
 def test_refused_with_its_path(table, message):
@@ -174,6 +178,25 @@ def test_without_labels_the_baselines_are_ceilings_and_a_variant_may_have_some_o
     assert found["second", 0.0].share == 0 and found["second", 0.0].sources == (sources[1],)
     assert found["few", 0.0].share == found["few", 0.5].share == 0.1
     assert comparison.baseline == "pooled" and {data.labels for data in found.values()} == {"own"}
+
+
+def test_each_source_alone_stands_behind_all_of_them():
+    tasks = [{"target": TARGET, "sources": [SOURCE, "demo-oncology"]}, {"target": SOURCE, "sources": [TARGET] * 2}]
+    methods = {"second": {"method": "joint", "sources": [2]}, "both": {"unites": ["retrain", "crfsuite"]}}
+    methods["both"]["method"] = "fusion"
+    table = {**plan(tasks=tasks[:1], methods=["retrain"], each_source=True), "methods": methods}
+    found = make_comparison(table)
+    names = [
+        f"{name}{source}" for name in ("retrain", "both") for source in ("", f" from {SOURCE}", " from demo-oncology")
+    ]
+    assert [v.name for v in found.variants] == ["target-only", "crfsuite", *names[:3], "second", *names[3:]]
+    given = {cell.variant.name: cell.recipe.data.sources for cell in found.cells()}
+    assert [given[name] for name in names[:3]] == [(SOURCE, "demo-oncology"), (SOURCE,), ("demo-oncology",)]
+    assert given["both from demo-oncology"] == given["second"] == ("demo-oncology",)
+    (alone,) = {c.recipe.members[0].hash for c in found.cells() if c.variant.name == f"both from {SOURCE}"}
+    assert alone in {c.recipe.hash for c in found.cells() if c.variant.name == f"retrain from {SOURCE}"}
+    found = make_comparison(plan(tasks=tasks, methods=["retrain"], each_source=True))
+    assert [v.name for v in found.variants][3:] == ["retrain from source 1", "retrain from source 2"]
 
 
 def test_a_row_says_which_sources_and_labels_it_had_where_they_are_not_the_others():

@@ -30,6 +30,7 @@ def register(app: typer.Typer) -> None:
         epilog=epilog(
             "transfuse compare --target ncbi-disease --source bc5cdr-disease --methods retrain,joint --out comparison",
             "transfuse compare --target notes/ --source ncbi-disease --shares 0.05,0.1,1 --seeds 5 --out comparison",
+            "transfuse compare --target notes/ --source ncbi-disease --source biored --each-source --out comparison",
             "transfuse compare comparison.toml --out comparison --jobs 2 --set compare.seeds=[0,1,2]",
         )
     )(compare)
@@ -51,6 +52,9 @@ def compare(
         list[str],
         typer.Option("--set", metavar="A.B=C", help="One setting: method.training.epochs=3 for all that have it."),
     ] = [],  # noqa: B006
+    each_source: Annotated[
+        bool, typer.Option("--each-source", help="Every method with each source alone, too: which of them helps?")
+    ] = False,
     jobs: Jobs = 1,
     device: Device = "cpu",
     bundles: Annotated[
@@ -75,6 +79,7 @@ def compare(
             ("methods", methods),
             ("shares", shares),
             ("seeds", seeds),
+            ("each-source", each_source),
         ):
             if value:
                 raise ConfigError(f"--{name}: the recipe says it; change it there or with --set")
@@ -84,6 +89,8 @@ def compare(
         plan["methods"] = _listed(methods) or (["retrain"] if source else [])
         plan["shares"] = [_share(share) for share in _listed(shares)] or [1.0]
         plan["seeds"] = list(range(seeds or 3))
+        if each_source:
+            plan["each_source"] = True
         comparison = make_comparison(override({"compare": plan}, changes))
     else:
         raise ConfigError("nothing to compare: name a recipe, or --target and --source")

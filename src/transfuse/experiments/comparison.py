@@ -249,9 +249,11 @@ def make_comparison(table: Mapping[str, Any]) -> Comparison:
         if key in common:
             raise ConfigError(f"data.{key}: a comparison names it in compare.{'shares' if key == 'share' else 'tasks'}")
     published = table.get("published")
+    transfers = tuple(from_table(Transfer, task, f"compare.tasks[{i}]") for i, task in enumerate(tasks))
+    variants = make_variants(plan.methods, table)
     return Comparison(
-        tuple(from_table(Transfer, task, f"compare.tasks[{i}]") for i, task in enumerate(tasks)),
-        make_variants(plan.methods, table),
+        transfers,
+        tuple(_with_each_source(variants, transfers)) if plan.each_source else variants,
         tuple(sorted(plan.shares)),
         plan.seeds,
         from_table(Data, {"target": "", **common}, "data"),
@@ -260,6 +262,20 @@ def make_comparison(table: Mapping[str, Any]) -> Comparison:
         plan.choices,
         dict(table),
     )
+
+
+def _with_each_source(variants: Sequence[Variant], tasks: Sequence[Transfer]) -> Iterator[Variant]:
+    """Behind each variant that gets all sources the same with each of them alone."""
+    numbers = {len(task.sources) for task in tasks}
+    if len(numbers) != 1 or min(numbers) < 2:
+        raise ConfigError("compare.each_source: every task has two sources or more, and all have equally many")
+    for variant in variants:
+        yield variant
+        if variant.alone or variant.sources or variant.swept:
+            continue
+        for number, names in enumerate(zip(*(task.sources for task in tasks), strict=True), 1):
+            source = f"from {names[0]}" if len(set(names)) == 1 else f"from source {number}"
+            yield replace(variant, name=f"{variant.name} {source}", sources=(number,))
 
 
 @dataclass(frozen=True)
@@ -271,6 +287,7 @@ class _Plan:
     seeds: tuple[int, ...] = (0,)
     baseline: str = BASELINES[0]
     choices: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    each_source: bool = False
 
 
 def _without(table: Any, key: str) -> Any:
