@@ -505,6 +505,25 @@ def test_the_other_methods_are_counted_in_words():
     assert sentence.endswith("the best on dev; of 4 methods that transfer 1 helps, 2 hurt, 1 is undecided.")
 
 
+def test_sources_that_were_learned_from_one_by_one_have_a_sentence():
+    rows = entries("target-only", BASE)
+    rows += entries("all", drawn(0.1, seed=1), sources=("s", "u", "v"), dev=0.9)
+    for name, share, source, dev in (
+        ("a from s", 0.2, "s", 0.2),
+        ("b", 0.1, "s", 0.1),
+        ("c", 0.8, "u", 0.9),
+        ("d", 0.5, "v", 0.3),
+    ):
+        rows += entries(name, drawn(share, seed=1), sources=(source,), dev=dev)
+    (sentence,) = verdicts(summarise(rows))
+    (table,) = summarise(rows).tables
+    gains = {name[0]: f"{100 * table.row(name).gain:+.1f} with {name[0]}" for name in ("a from s", "c", "d")}
+    told = f"s helps ({gains['a']}), v is undecided ({gains['d']}), u hurts ({gains['c']})"
+    assert sentence.endswith(f" Alone, {told}.")
+    (sentence,) = verdicts(summarise([row for row in rows if row.variant in {"target-only", "all", "a from s", "b"}]))
+    assert "Alone" not in sentence
+
+
 def test_chance_is_corrected_over_all_tables_and_shared_runs_count_once():
     base, rows = entries("target-only", BASE), []
     for number in range(12):

@@ -220,7 +220,7 @@ _UNEQUAL = 1.25
 def verdicts(summary: Summary) -> list[str]:
     """A sentence for each table with a source: does the source help, by how much, and with which method.
 
-    Where runs are missing, that is said first.
+    Where runs are missing, that is said first; where sources were learned from one by one, which of them helps.
     """
     are = "is" if summary.missing == 1 else "are"
     missing = f"{summary.missing} of the planned runs {are} not finished: this is what there is."
@@ -235,11 +235,11 @@ def verdicts(summary: Summary) -> list[str]:
         if row.verdict.reason:
             said = f"Whether {source} {'helps' if one else 'help'} {target} is undecided ({row.verdict.reason})"
         if row.test is None:
-            found.append(f"{said}.")
+            found.append(f"{said}.{_one_by_one(table)}")
             continue
         ends = f"{_number(row.test.low, '+.1f')} to {_number(row.test.high, '+.1f')}"
         gain = f"{_number(row.test.difference, '+.1f')} F1 (95 % {ends}, p {_chance(row.p)}) with {row.name}"
-        found.append(f"{said}: {gain}, the best on dev{_others(table)}.")
+        found.append(f"{said}: {gain}, the best on dev{_others(table)}.{_one_by_one(table)}")
     return [*found, *_exposures(summary), *_machines(summary)]
 
 
@@ -276,6 +276,24 @@ def _others(table: Table) -> str:
     counted = [(words.count(word), one, several) for word, (one, several) in forms.items()]
     told = ", ".join(f"{number} {one if number == 1 else several}" for number, one, several in counted if number)
     return f"; of {len(words)} methods that transfer {told}"
+
+
+def _one_by_one(table: Table) -> str:
+    """A sentence on sources alone, each with its method best on dev; nothing where no two were learned from so."""
+    alone: dict[str, list[Row]] = {}
+    for row in table.transfers:
+        if len(row.first.sources) == 1:
+            alone.setdefault(row.first.sources[0], []).append(row)
+    if len(alone) < 2:
+        return ""
+    best = [max(rows, key=lambda row: row.mean("dev")) for rows in alone.values()]
+    told = []
+    for row in sorted(best, key=lambda row: -(row.gain or 0.0)):
+        word = "is undecided" if row.verdict.word == "undecided" else row.verdict.word
+        gain = "" if row.gain is None else f"{_number(row.gain, '+.1f')} "
+        (source,) = row.first.sources
+        told.append(f"{source} {word} ({gain}with {row.name.removesuffix(f' from {source}')})")
+    return f" Alone, {', '.join(told)}."
 
 
 def notes(summary: Summary) -> list[str]:
