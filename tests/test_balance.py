@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from transfuse.methods.pooled import Pooled
 from transfuse.methods.target_only import TargetOnly
 from transfuse.nn.encoder import Encoder
 from transfuse.run import Run
@@ -91,6 +92,20 @@ def test_the_loss_of_a_step_is_the_weighted_mean(tmp_path: Path) -> None:
     alone = [float(loss([replace(item, weight=1.0)])) for item in first]
     by_hand = sum(item.weight * each for item, each in zip(first, alone, strict=True)) / len(first)
     assert float(loss(first)) == pytest.approx(by_hand, rel=1e-5)
+
+
+def test_pooled_corpora_are_weighed_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+
+    def counted(items: list[Sentence], tagset: TagSet, training: Training) -> list[Sentence]:
+        seen.append(len(items))
+        return list(balanced(items, tagset, training))
+
+    monkeypatch.setattr("transfuse.transfer.supervised.balanced", counted)
+    other = Corpus("other", {"train": corpus(30, 4)}, ("Often", "Rarely"))
+    how = method(1.0)
+    Pooled(how.architecture, how.training, how.vectors).fit(replace(TASK, sources=(other,)), run=Run(tmp_path, seed=1))
+    assert set(seen) == {90}
 
 
 def test_a_rare_label_is_found_more(tmp_path: Path) -> None:

@@ -537,6 +537,7 @@ def test_train_from_a_bundle(call, done, here):
         (("--source", "demo-neurology"), "--from and --source: the tagger stands for"),
         (("--method", "retrain"), "--from: retrain has no bundle to choose"),
         (("--vectors", "task"), "--vectors: fine-tune has no vectors to choose"),
+        (("--raw", "gold.jsonl"), "--raw: fine-tune reads no text without labels"),
     ):
         status, _, err = call("train", "--target", TARGET, "--from", "base", *wrong, "--out", "other")
         assert (status, err.count("\n")) == (2, 1)

@@ -122,7 +122,11 @@ def plan(**more):
         (plan(choices={"best": "crfsuite"}), r"compare\.choices\.best: .*"),
         (
             plan(each_source=True),
-            r"compare\.each_source: every task has two sources or more, and all have equally many",
+            r"compare\.each_source: give every task two sources or more, and all equally many",
+        ),
+        (
+            plan(tasks=[{"target": TARGET, "sources": [SOURCE, SOURCE]}], each_source=True),
+            r"compare\.each_source: no method of the comparison learns from all sources",
         ),
     ],
 )
@@ -330,7 +334,11 @@ def record(documents, *, seed=0, share=0.1, method="m", sources=(), dev=0.5, tar
     kinds = {"strict": {"A": micro}, "relaxed": {"A": micro}}
     facts = {"documents": {"train": 5}, "sha256": "0" * 64, "labels": ["A"]}
     return Record(
-        {"method": {"name": method}, "data": {"share": share, "target": target, "labels": ""}, "run": {"seed": seed}},
+        {
+            "method": {"name": method},
+            "data": {"share": share, "target": target, "labels": "", "sources": list(sources)},
+            "run": {"seed": seed},
+        },
         {
             "target": {"name": target, **facts},
             "sources": [{"name": name, "removed": {}, **facts} for name in sources],

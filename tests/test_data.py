@@ -277,9 +277,11 @@ def test_splits_whose_names_are_alike(names: tuple[str, ...], tmp_path: Path) ->
     assert {name: len(documents) for name, documents in corpus.splits.items()} == {"train": 30, "dev": 10, "test": 5}
     assert own_splits(f"jsonl:{folder}") == {"train", "dev", "test"}
     write(folder / "more.jsonl", sentences("more", 3))
+    write(folder / "ward" / "notes.jsonl", sentences("ward", 3))
+    (folder / ".hidden").mkdir()
     losses = Losses()
     assert resolve(f"jsonl:{folder}", losses=losses).splits.keys() == corpus.splits.keys()
-    assert losses.counts == {"skipped: file beside the splits": 1}
+    assert losses.counts == {"skipped: file beside the splits": 1, "skipped: folder beside the splits": 1}
 
 
 def test_notes_that_only_speak_of_a_test_are_no_splits(tmp_path: Path) -> None:

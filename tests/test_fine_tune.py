@@ -10,13 +10,21 @@ import pytest
 import torch
 
 from test_corpus_width import TASK, corpus
-from transfuse import bundle, corpora, methods
+from transfuse import bundle, corpora, formats, methods
+from transfuse.ensembles.parts import read_part
+from transfuse.experiments.cells import cell_entries, find_records, run_cells
+from transfuse.experiments.comparison import make_comparison
+from transfuse.experiments.doubts import doubts_of
+from transfuse.experiments.lineage import lineage_of
 from transfuse.experiments.recipe import make_recipe
 from transfuse.experiments.running import run_recipe
 from transfuse.labels import LabelMap
 from transfuse.methods.fine_tune import FineTune
 from transfuse.methods.pooled import Pooled
 from transfuse.methods.target_only import TargetOnly
+from transfuse.reporting.grids import verdicts
+from transfuse.reporting.results import read_run
+from transfuse.reporting.summary import summarise
 from transfuse.run import Run
 from transfuse.scoring.score import score
 from transfuse.synthetic import department
@@ -94,6 +102,17 @@ def test_what_the_tagger_knows_helps(bundles: dict[str, str], tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_its_seed_decides_and_nothing_before_it(kind: str, bundles: dict[str, str], tmp_path: Path) -> None:
+    sums = []
+    for i, seed in enumerate((5, 5, 6)):
+        torch.manual_seed(i)
+        after = FineTune(bundles[kind], STILL).fit(Task(renamed(TARGET)), run=Run(tmp_path / str(i), seed=seed))
+        assert isinstance(after, NeuralTagger)
+        sums.append(float(after.head.projection.weight.detach().abs().sum()))
+    assert sums[0] == sums[1] != sums[2]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_frozen_layers_stay_and_the_others_move(kind: str, bundles: dict[str, str], tmp_path: Path) -> None:
     frozen = ("embedding", "layer.1") if kind != "bilstm" else ("words", "characters")
     before, task = bundle.load(Path(bundles[kind])), Task(TARGET)
@@ -139,12 +158,16 @@ def test_a_corpus_takes_the_place_of_the_one_whose_text_was_read(tmp_path: Path)
         ({"bundle": "nowhere"}, "nowhere: no such run or bundle"),
         ({"frozen": ("layers",)}, "no such layer group: layers"),
         ({"frozen": ("words", "characters", "features", "lstm", "projection", "crf")}, "nothing left to train"),
+        (
+            {"frozen": ("characters", "features", "lstm", "projection", "crf"), "source_l2": 0.1},
+            "source_l2: no layer that is carried over is trained",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused(
     settings: dict[str, Any], message: str, bundles: dict[str, str], tmp_path: Path
 ) -> None:
-    settings = settings if set(settings) != {"frozen"} else {"bundle": bundles["bilstm"], **settings}
+    settings = {"bundle": bundles["bilstm"], **settings} if "frozen" in settings else settings
     with pytest.raises(Exception, match=message):
         FineTune(training=STILL, **settings).fit(Task(TARGET), run=Run(tmp_path / "run", seed=1))
 
@@ -156,42 +179,88 @@ def test_one_that_is_no_network_is_refused(tmp_path: Path) -> None:
         FineTune(str(tmp_path / "bundle"), STILL).fit(Task(TARGET), run=Run(tmp_path / "other"))
 
 
-def learned(name: str) -> dict[str, Any]:
-    return {"target": {"name": name}, "sources": []}
+def learned(name: str, sha256: str = "other", role: str = "target") -> dict[str, Any]:
+    part = {"name": name, "sha256": sha256}
+    return {"target": part, "sources": []} if role == "target" else {"target": None, "sources": [part]}
 
 
 @pytest.mark.parametrize(
-    ("facts", "said"),
+    ("facts", "share", "said"),
     [
-        ({}, "is not known: it may have seen"),
-        (learned("cardiology"), "has learned from cardiology before"),
-        (learned("notes"), "learned from notes: whether"),
-        ({"target": {"name": "cardiology"}, "sources": [{"name": "notes"}]}, "learned from notes: whether"),
+        ({}, 1.0, "learned from is not known: it may hold"),
+        (learned("cardiology", "same"), 0.1, "learned from cardiology before: labels that a share"),
+        (learned("cardiology", "same"), 1.0, ""),
+        (
+            learned("cardiology"),
+            1.0,
+            "from cardiology before, divided otherwise or another corpus of that name: it may",
+        ),
+        (learned("notes"), 1.0, "learned from notes before: it may hold"),
+        (learned("notes", role="source"), 1.0, "learned from notes before: it may hold"),
+        (
+            {**learned("cardiology", "same"), "before": [{"role": "source", "name": "notes", "sha256": "x"}]},
+            1.0,
+            "notes",
+        ),
     ],
 )
-def test_says_what_is_not_known_of_leaks(
-    facts: dict[str, Any], said: str, bundles: dict[str, str], tmp_path: Path
-) -> None:
-    tagger = bundle.load(Path(bundles["bilstm"]))
-    place = save(tagger, tmp_path / "bundle", **facts)  # type: ignore[arg-type]
-    run = Run(tmp_path / "run", seed=1)
-    FineTune(place, STILL).fit(Task(replace(TARGET, name="cardiology")), run=run)
-    assert any(said in record["text"] for record in run.records("note"))
+def test_says_what_is_not_known_of_leaks(facts: dict[str, Any], share: float, said: str, tmp_path: Path) -> None:
+    place = save(bundle.load(at_hand(tmp_path)), tmp_path / "bundle", **facts)  # type: ignore[arg-type]
+    target = replace(TARGET, name="cardiology")
+    found = lineage_of({"bundle": place}, {"target": {"sha256": "same"}, "share": share}, target)
+    assert len(found["doubts"]) == bool(said)
+    assert all(said in doubt for doubt in found["doubts"])
+    assert lineage_of({"bundle": "", "members": [{"bundle": ""}]}, {}, target) == {}
+    assert lineage_of({"members": [{"bundle": place}]}, {"target": {"sha256": "same"}, "share": share}, target) == found
+
+
+def at_hand(folder: Path) -> Path:
+    """A bundle that is quickly made."""
+    how: Any = methods.make({"name": "crfsuite", "iterations": 1})[1]
+    bundle.save(how.fit(Task(SOURCE), run=Run(folder / "run")), folder / "quick")
+    return folder / "quick"
 
 
 @pytest.mark.mirror
-def test_counts_what_a_published_corpus_shares_with_the_target(bundles: dict[str, str], tmp_path: Path) -> None:
-    tagger = bundle.load(Path(bundles["bilstm"]))
-    place = save(tagger, tmp_path / "bundle", **learned("ncbi-disease"))  # type: ignore[arg-type]
+def test_counts_what_a_published_corpus_shares_with_the_target(tmp_path: Path) -> None:
+    place = save(bundle.load(at_hand(tmp_path)), tmp_path / "bundle", **learned("ncbi-disease"))  # type: ignore[arg-type]
     seen = corpora.load("ncbi-disease").train[:7]
     for count in (7, 0):
         documents = tuple(document.with_entities(()) for document in seen[:count])
         target = TARGET.with_split("test", (*TARGET.test, *documents))
-        run = Run(tmp_path / str(count), seed=1)
-        FineTune(place, STILL).fit(Task(target), run=run)
-        told = [record["text"] for record in run.records("note")]
+        told = lineage_of({"bundle": place}, {"target": {"sha256": "own"}, "share": 1.0}, target)["doubts"]
         line = "the tagger learned from ncbi-disease, of which 7 documents stand in the target's dev or test"
         assert told == ([line] if count else [])
+
+
+def test_what_it_had_learned_is_known_two_trainings_later_and_in_reports(tmp_path: Path) -> None:
+    (tmp_path / "v2").mkdir()
+    formats.write([*SOURCE.train, *SOURCE.dev, *SOURCE.test], tmp_path / "v2" / "notes.jsonl", "jsonl")
+    notes, still = str(tmp_path / "v2" / "notes.jsonl"), {"training": asdict(STILL)}
+    small = {"architecture": asdict(Architecture(BILSTM)), "vectors": {"kind": "none"}}
+    first = {"name": "retrain", "source_epochs": 0.0, "source_training": asdict(STILL), **still, **small}
+    plans = {"s1": ("demo-cardiology", [notes], first)}
+    plans["s2"] = ("demo-cardiology", [], {"name": "fine-tune", "bundle": str(tmp_path / "s1"), **still})
+    plans["s3"] = (notes, [], {"name": "fine-tune", "bundle": str(tmp_path / "s2"), **still})
+    for name, (target, sources, method) in plans.items():
+        data = {"target": target, "sources": sources}
+        run_recipe(make_recipe({"data": data, "method": method}), tmp_path / name)
+    run = read_run(tmp_path / "s3")
+    assert [(each["role"], each["name"]) for each in run.data["before"]] == [
+        ("target", "demo-cardiology"),
+        ("source", "notes"),
+    ]
+    line = "the tagger learned from notes before, divided otherwise or another corpus of that name: it may hold"
+    assert any(doubt.startswith(line) for doubt in doubts_of(run))
+    assert f"Note: {line}" in (tmp_path / "s3" / "bundle" / "README.md").read_text()
+    further = {"fine-tune": {"bundle": str(tmp_path / "s2"), **still}}
+    table = make_comparison({"compare": {"tasks": [{"target": notes}]}, "methods": further})
+    cells = [cell for cell in table.cells() if cell.variant.name != "target-only"]
+    assert not run_cells(cells, tmp_path / "c", records=tmp_path / "c" / "records")
+    found = summarise(cell_entries(cells, find_records(cells, tmp_path / "c" / "records")))
+    assert any(said.startswith(f"fine-tune on notes at 100 %: {line}") for said in verdicts(found))
+    members = list(read_part(tmp_path / "s3").targets)
+    assert {sha for sha, _ in members} == {run.data["target"]["sha256"], run.data["before"][0]["sha256"]}
 
 
 def test_a_run_names_its_bundle_and_is_not_taken_for_one_of_another(
@@ -202,7 +271,8 @@ def test_a_run_names_its_bundle_and_is_not_taken_for_one_of_another(
     table = {"data": {"target": "demo-cardiology"}, "run": {"seed": 2}}
     recipe = make_recipe({**table, "method": {"name": "fine-tune", "bundle": "own", "training": asdict(STILL)}})
     run_recipe(recipe, Path("run"))
-    assert "It was the tagger of `own` before (SHA-256 `" in Path("run/bundle/README.md").read_text()
+    assert "a tagger that had learned from nobody knows what." in Path("run/bundle/README.md").read_text()
+    Path("own/notes.txt").write_text("beside it")
     run_recipe(recipe, Path("run"))
     save(bundle.load(Path(bundles["transformer"])), Path("own"))  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="own has changed since"):

@@ -18,7 +18,7 @@ import os
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from lzma import LZMAError
 from pathlib import Path, PurePosixPath
@@ -26,7 +26,7 @@ from urllib.parse import quote
 
 from transfuse.text import ConfigError, DataError
 
-__all__ = ["ORIGINS", "Origin", "cache_folder", "digest", "fetch"]
+__all__ = ["ORIGINS", "Origin", "at_hand", "cache_folder", "digest", "fetch"]
 
 
 @dataclass(frozen=True)
@@ -140,6 +140,12 @@ def fetch(archive: str, files: Mapping[str, str], origins: Sequence[Origin] | No
     root = _unpacked(packed) if packed else _downloaded(archive, files, origins)
     _check(root, files)
     return root
+
+
+def at_hand(archive: str, files: Iterable[str]) -> bool:
+    """Whether files of an archive can be read without a download. Raises ConfigError as `fetch` does."""
+    downloaded = cache_folder() / "downloads" / archive
+    return _packed(archive) is not None or all((downloaded / path).exists() for path in files)
 
 
 def digest(path: Path) -> str:

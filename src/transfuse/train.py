@@ -80,8 +80,9 @@ class Training:
         precision: ``bf16`` computes a transformer's states in training so, where that loses little; weights and
             everything behind the states stay in single precision. None for single precision throughout.
         balance: a sentence counts by the rarest label in it, ``(n / n_label) ** balance``, of n sentences with the
-            commonest label and ``n_label`` with this one; scaled to a mean of 1 over all. None for all alike. Sources
-            that are learned beside the target are not weighed so.
+            commonest label and ``n_label`` with this one, scaled to a mean of 1: among those of one corpus, or of all
+            that are pooled. Batches of sources beside the target's (`transfuse.transfer.together`) are not weighed.
+            None for all alike.
     """
 
     epochs: int = 8

@@ -101,7 +101,7 @@ def train(
         data["labels"] = str(labels)
     usual = "fine-tune" if begin else "retrain" if source else "target-only"
     settings: dict[str, Any] = {"name": method or usual}
-    _check_use(settings["name"], source=source, begin=begin, vectors=vectors, encoder=encoder)
+    _check_use(settings["name"], source=source, raw=raw, begin=begin, vectors=vectors, encoder=encoder)
     if begin:
         settings["bundle"] = begin
     if preset:
@@ -118,13 +118,15 @@ def train(
     _finish(make_recipe(table), output, device, as_json)
 
 
-def _check_use(method: str, *, source: list[str], begin: str, vectors: str, encoder: str) -> None:
+def _check_use(method: str, *, source: list[str], raw: list[str], begin: str, vectors: str, encoder: str) -> None:
     """Refuse options that a method has no use for, by the names that the user gave them."""
     from transfuse import methods
 
     known = {field.name for field in fields(methods.get(method))}  # type: ignore[arg-type]
     if source and begin:
         raise ConfigError("--from and --source: the tagger stands for what it learned from; leave one of them out")
+    if raw and method == "fine-tune":
+        raise ConfigError("--raw: fine-tune reads no text without labels; leave it out")
     if source and method in methods.ALONE:
         raise ConfigError(f"--source: {method} looks at no source; name a method that does, as retrain")
     chosen = (("--from", begin, "bundle"), ("--vectors", vectors, "vectors"), ("--encoder", encoder, "architecture"))

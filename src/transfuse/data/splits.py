@@ -33,7 +33,7 @@ def find_splits(folder: Path, losses: Losses | None = None) -> dict[str, Path]:
 
     Args:
         folder: any path.
-        losses: collects files that lie beside those of the splits and are read by nobody.
+        losses: collects files and folders that lie beside those of the splits and are read by nobody.
 
     Raises:
         DataError: two files, of the same ending, stand for one split.
@@ -54,8 +54,8 @@ def find_splits(folder: Path, losses: Losses | None = None) -> dict[str, Path]:
         read |= set(paths if set(endings) == {".txt", ".ann"} else paths[:1])  # those two are one, in brat
     if chosen and losses is not None:
         for path in children:
-            if path not in read and path.is_file() and formats.by_suffix(path.name):
-                losses.add("skipped", "file beside the splits", detail=str(path))
+            if path not in read and (path.is_dir() or formats.by_suffix(path.name)) and path.name[0] != ".":
+                losses.add("skipped", f"{'folder' if path.is_dir() else 'file'} beside the splits", detail=str(path))
     return {split: chosen[split] for split in SPLITS if split in chosen}
 
 

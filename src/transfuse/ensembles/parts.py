@@ -35,6 +35,9 @@ class Part:
         """SHA-256 of the corpora that it, or what it is made of, was trained for, and the fold that each is, if any."""
         if target := self.facts.get("target"):
             yield target["sha256"], self.facts.get("fold")
+        for each in self.facts.get("before", ()):
+            if each["role"] == "target":
+                yield each["sha256"], each.get("fold")
         for inner in (*getattr(self.tagger, "members", ()), getattr(self.tagger, "member", None)):
             if isinstance(inner, Part):
                 yield from inner.targets

@@ -32,7 +32,7 @@ def model_card(recipe: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
         "",
         f"Labelled training documents of the target: {facts['labelled']} (share {facts['share']:g}).",
         f"Taken out of the sources since they stand in the target's dev or test split: {removed}.",
-        *_before(recipe["method"], facts),
+        *_before(facts),
         "",
         "## Scores",
         "",
@@ -49,10 +49,13 @@ def model_card(recipe: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _before(method: Mapping[str, Any], facts: Mapping[str, Any]) -> list[str]:
-    """What the tagger was before, where it was one."""
-    name = method.get("bundle")
-    return [f"It was the tagger of `{name}` before (SHA-256 `{facts['files'][name][:16]}`)."] if name else []
+def _before(facts: Mapping[str, Any]) -> list[str]:
+    """What a tagger that was trained further had learned from, and what is doubted for that."""
+    if "before" not in facts:
+        return []
+    learned = [f"{each['name']} (`{each['sha256'][:16]}`)" for each in facts["before"]]
+    doubts = [f"Note: {doubt}." for doubt in facts["doubts"]]
+    return [f"Before, it was a tagger that had learned from {', '.join(learned) or 'nobody knows what'}.", *doubts]
 
 
 def _row(role: str, corpus: Mapping[str, Any]) -> str:

@@ -50,7 +50,7 @@ class Transfer:
         sources: what to transfer from, in order.
         labels: a label map of its own; that of ``[data]`` unless given.
         fold: the part of the target that is held out for testing; its own test split unless given.
-        ceiling: share of the labels that `BASELINES` keep in a table where nobody else has any.
+        ceiling: share of the labels that methods without sources (`ALONE`) keep in a table where nobody else has any.
         published: printed F1 of variants on this task, in percent; their place stands in `Printed`.
     """
 
@@ -119,8 +119,8 @@ class Comparison:
     Attributes:
         tasks: at least one.
         variants: `BASELINES` first.
-        shares: of the target's training documents that keep their labels, ascending. Where none do, `BASELINES` keep
-            all of them: what they then show is the ceiling.
+        shares: of the target's training documents that keep their labels, ascending. Where none do, methods without
+            sources (`ALONE`) keep all of them: what they then show is the ceiling.
         baseline: name of the variant that the others are tested against.
         seeds: in the order in which they are run.
         data: what all cells have in common; its target, sources and share mean nothing.
@@ -268,10 +268,16 @@ def _with_each_source(variants: Sequence[Variant], tasks: Sequence[Transfer]) ->
     """Behind each variant that gets all sources the same with each of them alone."""
     numbers = {len(task.sources) for task in tasks}
     if len(numbers) != 1 or min(numbers) < 2:
-        raise ConfigError("compare.each_source: every task has two sources or more, and all have equally many")
-    for variant in variants:
+        line = "give every task two sources or more, and all equally many, or leave it out"
+        raise ConfigError(f"compare.each_source: {line}")
+    divided = [not (variant.alone or variant.sources or variant.swept) for variant in variants]
+    if not any(divided):
+        raise ConfigError(
+            "compare.each_source: no method of the comparison learns from all sources: name one, as retrain"
+        )
+    for variant, each in zip(variants, divided, strict=True):
         yield variant
-        if variant.alone or variant.sources or variant.swept:
+        if not each:
             continue
         for number, names in enumerate(zip(*(task.sources for task in tasks), strict=True), 1):
             source = f"from {names[0]}" if len(set(names)) == 1 else f"from source {number}"

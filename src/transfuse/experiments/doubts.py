@@ -15,11 +15,12 @@ __all__ = ["doubts_of"]
 
 
 def doubts_of(run: Finished) -> Iterator[str]:
-    """A line for each: splits that were drawn, labels that are never predicted, and what `doubts` finds in the target.
+    """A line for each: what the tagger knew before, drawn splits, labels never predicted, what `doubts` finds.
 
     Raises:
         DataError: the target cannot be read again.
     """
+    yield from run.data.get("doubts", ())
     data = run.recipe["data"]
     target = recorded_target(data)
     if "fold" not in data:

@@ -20,6 +20,7 @@ from transfuse.data.augmentation import augmented
 from transfuse.data.splits import find_splits
 from transfuse.data.task import Data, build_task
 from transfuse.experiments.card import model_card
+from transfuse.experiments.lineage import lineage_of
 from transfuse.experiments.ranking import tag_and_rank
 from transfuse.experiments.recipe import Recipe
 from transfuse.experiments.unchanged import check_files, check_unchanged, own_files
@@ -77,6 +78,7 @@ def run_recipe(
     check_place(folder, recipe.data)
     losses = Losses()
     task, facts = build_task(recipe.data, seed=recipe.seed, losses=losses)  # first: its mistakes leave no folder behind
+    facts |= lineage_of(recipe.to_dict()["method"], facts, task.target)
     fresh = not folder.exists()
     finished = partial(_finished, recipe, runs, facts)
     run = Run(folder, recipe.seed, device, checkpoint_seconds, watch, finished)

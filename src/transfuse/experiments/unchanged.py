@@ -12,7 +12,7 @@ from transfuse.encoders.known import KNOWN
 from transfuse.mirror import digest
 from transfuse.text import ConfigError
 
-__all__ = ["check_files", "check_unchanged", "own_files"]
+__all__ = ["check_files", "check_unchanged", "own_files", "settings_in"]
 
 
 def own_files(data: Data, method: Mapping[str, Any]) -> dict[str, str]:
@@ -23,21 +23,33 @@ def own_files(data: Data, method: Mapping[str, Any]) -> dict[str, str]:
         method: its settings as TOML holds them; they name word vectors, encoders, bundles and lists of names.
     """
     raw = (formats.parse_spec(spec)[2] for spec in data.raw if spec not in corpora.raw_names())
-    return {name: digest(Path(name)) for name in sorted({*raw, *_named(method)}) if Path(name).exists()}
+    return {name: _digest(Path(name)) for name in sorted({*raw, *_named(method)}) if Path(name).exists()}
 
 
-def _named(settings: Mapping[str, Any]) -> Iterator[str]:
-    for key, value in settings.items():
+def settings_in(table: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """All settings by their names, those of tables within it, too."""
+    for key, value in table.items():
+        yield key, value
+        within: Iterable[Any] = value if isinstance(value, list) else [value]
+        for each in within:
+            if isinstance(each, Mapping):
+                yield from settings_in(each)
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of a file or folder; of a bundle, or of a run folder with one, that of ``bundle.json`` with its seal."""
+    sealed = (place for place in (path / "bundle" / "bundle.json", path / "bundle.json") if place.is_file())
+    return digest(next(sealed, path))
+
+
+def _named(method: Mapping[str, Any]) -> Iterator[str]:
+    for key, value in settings_in(method):
         if key in {"bundle", "path"} and value:
             yield value
         if key == "gazetteers":
             yield from (spec.removeprefix("terms:") for spec in value if spec not in lexicons.names())
         if key in {"encoder", "transformer"} and (name := value.get("name")) and name not in KNOWN:
             yield name
-        tables: Iterable[Any] = value if isinstance(value, list) else [value]
-        for table in tables:
-            if isinstance(table, Mapping):
-                yield from _named(table)
 
 
 def check_unchanged(before: Mapping[str, Any], now: Mapping[str, Any], place: Path) -> None:
@@ -69,7 +81,7 @@ def check_files(before: Mapping[str, str], place: Path) -> None:
         ConfigError: a file has changed.
     """
     for name, sha256 in before.items():
-        if Path(name).exists() and digest(Path(name)) != sha256:
+        if Path(name).exists() and _digest(Path(name)) != sha256:
             raise _changed(name, place)
 
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from transfuse import bundle, corpora
-from transfuse.data.overlap import without_overlap
+from transfuse import bundle
 from transfuse.encoders.pieces import Pieces
 from transfuse.ranges import check_ranges
 from transfuse.run import Run
 from transfuse.taggers.encoding import Encoding
 from transfuse.taggers.layers import layer_of, within
 from transfuse.taggers.neural import NeuralTagger
-from transfuse.text import ConfigError, Corpus, DataError, Tagger, Task
+from transfuse.text import ConfigError, Corpus, Tagger, Task
 from transfuse.train import Training
 from transfuse.transfer.sources import Trained, hand_over
 from transfuse.transfer.supervised import Domain, pull_back, read_domain, train_domain
@@ -32,7 +29,8 @@ class FineTune:
         training: the loop on the target.
         frozen: layer groups that keep their weights; see `transfuse.methods.retrain.Retrain`.
         source_l2: weight of the squared distance of the weights, the word table apart, to what they were in the bundle
-            (L2-SP of Li et al. 2018); 0 for none.
+            (L2-SP of Li et al. 2018); 0 for none. What is new, as the rows of a tag that it lacks, is held to where it
+            begins.
     """
 
     bundle: str = ""
@@ -51,8 +49,6 @@ class FineTune:
             ConfigError: none is named, or it holds another kind of tagger.
         """
         tagger = _load(self.bundle)
-        for line in _doubts(bundle.describe(bundle.locate(Path(self.bundle)))["facts"], task.target):
-            run.record("note", text=line)
         stage = run.stage("target")
         before = _opened(tagger, task.target, run)
         self._check_layers(before.encoding)
@@ -82,7 +78,7 @@ def _load(place: str) -> NeuralTagger:
     if not isinstance(tagger, NeuralTagger):
         kind = getattr(tagger, "kind", "")
         raise ConfigError(
-            f"{place} holds a tagger of the kind {kind}: one that is trained further is a single neural one"
+            f"{place} holds a tagger of the kind {kind}, not a single neural one: name the run that it was made from"
         )
     return tagger
 
@@ -93,30 +89,5 @@ def _opened(tagger: NeuralTagger, target: Corpus, run: Run) -> Trained:
     known = tagger.vocabulary
     known = known if isinstance(known, Pieces) else known.read_as(target.name)
     encoding = Encoding(tagger.encoder, settings.table(known, tagger.encoder), tagger.architecture)
-    head = Domain(Corpus("bundle", {}, tagger.tagset.labels), tagger.head, tagger.tagset, ())
+    head = Domain(Corpus("bundle", {}, tagger.tagset.labels), tagger.head.to(run.device), tagger.tagset, ())
     return Trained(encoding.grown([target], run=run), (head,), (None,))
-
-
-def _doubts(facts: Mapping[str, Any], target: Corpus) -> Iterator[str]:
-    """What is known, and what is not, of whether the tagger has learned from what it is now scored on."""
-    learned: Sequence[Mapping[str, Any]] = [part for part in (facts.get("target"), *facts.get("sources", ())) if part]
-    if not learned:
-        yield "what the tagger learned from is not known: it may have seen the target's dev and test splits"
-    for name in dict.fromkeys(part["name"] for part in learned):
-        if name == target.name:
-            yield f"the tagger has learned from {name} before: labels that a share hides here may be known to it"
-        elif (shared := _shared(name, target)) is None:
-            yield f"the tagger learned from {name}: whether that holds parts of the target's dev or test is not known"
-        elif shared:
-            yield f"the tagger learned from {name}, of which {shared:,} documents stand in the target's dev or test"
-
-
-def _shared(name: str, target: Corpus) -> int | None:
-    """How many training documents of a published corpus the target's dev or test has; None where it is not at hand."""
-    if name not in corpora.names():
-        return None
-    try:
-        learned = corpora.load(name)
-    except DataError:
-        return None
-    return sum(without_overlap(replace(learned, splits={"train": learned.train}), target)[1].values())

@@ -240,7 +240,15 @@ def verdicts(summary: Summary) -> list[str]:
         ends = f"{_number(row.test.low, '+.1f')} to {_number(row.test.high, '+.1f')}"
         gain = f"{_number(row.test.difference, '+.1f')} F1 (95 % {ends}, p {_chance(row.p)}) with {row.name}"
         found.append(f"{said}: {gain}, the best on dev{_others(table)}.{_one_by_one(table)}")
-    return [*found, *_exposures(summary), *_machines(summary)]
+    return [*found, *_leaks(summary), *_exposures(summary), *_machines(summary)]
+
+
+def _leaks(summary: Summary) -> Iterator[str]:
+    """What may be wrong with rows whose taggers had learned before, see `transfuse.experiments.lineage`."""
+    for table in summary.tables:
+        for row in table.rows:
+            for doubt in dict.fromkeys(line for record in row.records for line in record.data.get("doubts", ())):
+                yield f"{row.name} on {table.target} at {_share(table)}: {doubt}."
 
 
 def _exposures(summary: Summary) -> Iterator[str]:
@@ -269,7 +277,7 @@ def machines_told(machines: Mapping[str, int]) -> str:
 
 
 def _others(table: Table) -> str:
-    words = [row.verdict.word for row in table.transfers]
+    words = [row.verdict.word for row in table.transfers if table.sources(row) is None]
     if len(words) < 2:
         return ""
     forms = {"helps": ("helps", "help"), "hurts": ("hurts", "hurt"), "undecided": ("is undecided", "are undecided")}
@@ -282,16 +290,15 @@ def _one_by_one(table: Table) -> str:
     """A sentence on sources alone, each with its method best on dev; nothing where no two were learned from so."""
     alone: dict[str, list[Row]] = {}
     for row in table.transfers:
-        if len(row.first.sources) == 1:
-            alone.setdefault(row.first.sources[0], []).append(row)
+        if len(given := row.first.recipe["data"]["sources"]) == 1:  # by what the user calls it: names may be alike
+            alone.setdefault(given[0], []).append(row)
     if len(alone) < 2:
         return ""
-    best = [max(rows, key=lambda row: row.mean("dev")) for rows in alone.values()]
+    best = [(source, max(rows, key=lambda row: row.mean("dev"))) for source, rows in alone.items()]
     told = []
-    for row in sorted(best, key=lambda row: -(row.gain or 0.0)):
+    for source, row in sorted(best, key=lambda one: -(one[1].gain or 0.0)):
         word = "is undecided" if row.verdict.word == "undecided" else row.verdict.word
         gain = "" if row.gain is None else f"{_number(row.gain, '+.1f')} "
-        (source,) = row.first.sources
         told.append(f"{source} {word} ({gain}with {row.name.removesuffix(f' from {source}')})")
     return f" Alone, {', '.join(told)}."
 

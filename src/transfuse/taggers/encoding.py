@@ -119,9 +119,9 @@ class Encoding:
             corpora: see `extended`.
             run: see `extended`.
         """
-        if not isinstance(self.encoder, Encoder):
-            return self
         torch.manual_seed(run.seed)
+        if not isinstance(self.encoder, Encoder):
+            return replace(self, encoder=self.encoder.to(run.device))
         known, settings = self.table.vocabulary, self.architecture.encoder
         assert isinstance(settings, BiLSTMEncoder)
         pieces = known.pieces if isinstance(known, MixedVocabulary) else None

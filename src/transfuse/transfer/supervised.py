@@ -200,6 +200,9 @@ def pull_back(
         weight: of the squared distance.
         layers: layer groups that are held.
         frozen: those that keep their weights anyway.
+
+    Raises:
+        ConfigError: no weight is left that could be held.
     """
     network = nn.ModuleDict({"encoder": encoding.encoder, "head": head})
     held = [
@@ -207,6 +210,9 @@ def pull_back(
         for name, parameter in network.named_parameters()
         if within(layer_of(name), layers) and not within(layer_of(name), ("words", *frozen))
     ]
+
+    if not held:
+        raise ConfigError("source_l2: no layer that is carried over is trained, the word table apart")
 
     def distance() -> dict[str, Tensor]:
         gaps = [(parameter - value).square().sum() for parameter, value in held]
