@@ -31,7 +31,7 @@ __all__ = ["Reproduction", "choose_cells", "find_reproductions", "read_reproduct
 
 FILTERS = ("task", "method", "share", "seed")
 
-_VERSION = 3
+_VERSION = 4
 """Of how figures are computed: kept ones of another version are computed anew."""
 
 
