@@ -76,13 +76,14 @@ class Context:
         return (*(len(names) for names in self._tags), *pos, *([len(self.corpora)] if self.corpora else []))
 
     def at(self, corpus: str) -> Context:
-        """With another corpus as the one that text is of; the same where none are told apart."""
-        return replace(self, home=self.corpora.index(corpus)) if self.corpora else self
+        """With another corpus as the one that text is of; one that is not known takes that one's place.
 
-    def read_as(self, corpus: str) -> Context:
-        """With another corpus as the one that text is of; one that is not known takes that one's place."""
-        if not self.corpora or corpus in self.corpora:
-            return self.at(corpus)
+        The same where no corpora are told apart.
+        """
+        if not self.corpora:
+            return self
+        if corpus in self.corpora:
+            return replace(self, home=self.corpora.index(corpus))
         return replace(self, corpora=(*self.corpora[: self.home], corpus, *self.corpora[self.home + 1 :]))
 
     @cached_property

@@ -69,31 +69,8 @@ def compare(
     """
     use_threads(1)
     check_device(device)
-    from transfuse.experiments.comparison import load_comparison, make_comparison
-    from transfuse.experiments.recipe import find_recipe, override
-
-    if recipe:
-        for name, value in (
-            ("target", target),
-            ("source", source),
-            ("methods", methods),
-            ("shares", shares),
-            ("seeds", seeds),
-            ("each-source", each_source),
-        ):
-            if value:
-                raise ConfigError(f"--{name}: the recipe says it; change it there or with --set")
-        comparison = load_comparison(find_recipe(recipe), changes=changes)
-    elif target:
-        plan: dict[str, Any] = {"tasks": [{"target": name, "sources": source} for name in target]}
-        plan["methods"] = _listed(methods) or (["retrain"] if source else [])
-        plan["shares"] = [_share(share) for share in _listed(shares)] or [1.0]
-        plan["seeds"] = list(range(seeds or 3))
-        if each_source:
-            plan["each_source"] = True
-        comparison = make_comparison(override({"compare": plan}, changes))
-    else:
-        raise ConfigError("nothing to compare: name a recipe, or --target and --source")
+    asked = {"target": target, "source": source, "methods": methods, "shares": shares, "seeds": seeds}
+    comparison = _comparison(recipe, asked | {"each-source": each_source}, changes)
     summary, failures = perform(comparison, output, jobs=jobs, device=device, keep=bundles)
     if summary and as_json:
         from transfuse.reporting.report import report_json
@@ -106,6 +83,27 @@ def compare(
     if failures:
         note(f"{count(len(failures), 'cell')} failed; the same command tries again")
         raise typer.Exit(1)
+
+
+def _comparison(recipe: str, asked: dict[str, Any], changes: list[str]) -> Comparison:
+    """That of a recipe, or of options by their names, one of both."""
+    from transfuse.experiments.comparison import load_comparison, make_comparison
+    from transfuse.experiments.recipe import find_recipe, override
+
+    if recipe:
+        if given := [name for name, value in asked.items() if value]:
+            raise ConfigError(f"--{given[0]}: the recipe says it; change it there or with --set")
+        return load_comparison(find_recipe(recipe), changes=changes)
+    if not asked["target"]:
+        raise ConfigError("nothing to compare: name a recipe, or --target and --source")
+    plan = {
+        "tasks": [{"target": name, "sources": asked["source"]} for name in asked["target"]],
+        "methods": _listed(asked["methods"]) or (["retrain"] if asked["source"] else []),
+        "shares": [_share(share) for share in _listed(asked["shares"])] or [1.0],
+        "seeds": list(range(asked["seeds"] or 3)),
+        "each_source": asked["each-source"],
+    }
+    return make_comparison(override({"compare": plan}, changes))
 
 
 def _listed(text: str) -> list[str]:

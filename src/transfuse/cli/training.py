@@ -125,8 +125,8 @@ def _check_use(method: str, *, source: list[str], raw: list[str], begin: str, ve
     known = {field.name for field in fields(methods.get(method))}  # type: ignore[arg-type]
     if source and begin:
         raise ConfigError("--from and --source: the tagger stands for what it learned from; leave one of them out")
-    if raw and method == "fine-tune":
-        raise ConfigError("--raw: fine-tune reads no text without labels; leave it out")
+    if raw and method in methods.ALONE and "vectors" not in known:  # which may be trained on it
+        raise ConfigError(f"--raw: {method} reads no text without labels; leave it out")
     if source and method in methods.ALONE:
         raise ConfigError(f"--source: {method} looks at no source; name a method that does, as retrain")
     chosen = (("--from", begin, "bundle"), ("--vectors", vectors, "vectors"), ("--encoder", encoder, "architecture"))

@@ -87,7 +87,7 @@ def _opened(tagger: NeuralTagger, target: Corpus, run: Run) -> Trained:
     """The tagger's encoder, with rows for the words of the target, and its head."""
     settings = tagger.architecture.encoder
     known = tagger.vocabulary
-    known = known if isinstance(known, Pieces) else known.read_as(target.name)
+    known = known if isinstance(known, Pieces) else known.at(target.name)
     encoding = Encoding(tagger.encoder, settings.table(known, tagger.encoder), tagger.architecture)
     head = Domain(Corpus("bundle", {}, tagger.tagset.labels), tagger.head.to(run.device), tagger.tagset, ())
     return Trained(encoding.grown([target], run=run), (head,), (None,))

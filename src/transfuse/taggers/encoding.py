@@ -106,11 +106,7 @@ class Encoding:
         else:
             transformer, more, _ = settings.load()
             encoder, table = self._with_rows(corpora, settings, transformer, more)
-        with torch.no_grad():
-            for (name, new), old in zip(encoder.named_parameters(), self.encoder.parameters(), strict=True):
-                if layers is None or within(layer_of(f"encoder.{name}"), layers):
-                    new[: len(old)] = old.cpu()
-        return replace(self, encoder=encoder.to(run.device), table=table)
+        return self._carried(encoder, table, run, layers)
 
     def grown(self, corpora: Sequence[Corpus], *, run: Run) -> Encoding:
         """With rows for the words of more training splits, all weights kept; nothing pre-trained is loaded again.
@@ -125,11 +121,7 @@ class Encoding:
         known, settings = self.table.vocabulary, self.architecture.encoder
         assert isinstance(settings, BiLSTMEncoder)
         pieces = known.pieces if isinstance(known, MixedVocabulary) else None
-        encoder, table = self._with_rows(corpora, settings, self.encoder.transformer, pieces)
-        with torch.no_grad():
-            for new, old in zip(encoder.parameters(), self.encoder.parameters(), strict=True):
-                new[: len(old)] = old.cpu()
-        return replace(self, encoder=encoder.to(run.device), table=table)
+        return self._carried(*self._with_rows(corpora, settings, self.encoder.transformer, pieces), run)
 
     def _with_rows(
         self, corpora: Sequence[Corpus], settings: BiLSTMEncoder, transformer: Transformer | None, pieces: Pieces | None
@@ -142,6 +134,14 @@ class Encoding:
         words = words.extended(_forms(corpora))
         encoder = settings.build(words, self.encoder.forms.vectors.cpu(), transformer)
         return encoder, settings.table(MixedVocabulary(words, pieces) if pieces else words, encoder)
+
+    def _carried(self, encoder: AnyEncoder, table: AnyTable, run: Run, layers: Sequence[str] | None = None) -> Encoding:
+        """With a fresh encoder that gets the weights of this one, of some layer groups or of all."""
+        with torch.no_grad():
+            for (name, new), old in zip(encoder.named_parameters(), self.encoder.parameters(), strict=True):
+                if layers is None or within(layer_of(f"encoder.{name}"), layers):
+                    new[: len(old)] = old.cpu()
+        return replace(self, encoder=encoder.to(run.device), table=table)
 
 
 def new_encoding(corpora: Sequence[Corpus], settings: Supervised, *, task: Task, run: Run) -> Encoding:

@@ -33,10 +33,6 @@ class MixedVocabulary:
         words = self.words.at(corpus)
         return self if words is self.words else MixedVocabulary(words, self.pieces)
 
-    def read_as(self, corpus: str) -> MixedVocabulary:
-        """See `transfuse.context.Context.read_as`."""
-        return MixedVocabulary(self.words.read_as(corpus), self.pieces)
-
 
 class MixedTable:
     """Numbers word forms as they come; see `transfuse.taggers.vocabulary.FormTable`.

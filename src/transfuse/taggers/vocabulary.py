@@ -131,10 +131,6 @@ class Vocabulary:
         context = self.context.at(corpus)
         return self if context == self.context else replace(self, context=context)
 
-    def read_as(self, corpus: str) -> Vocabulary:
-        """See `transfuse.context.Context.read_as`."""
-        return replace(self, context=self.context.read_as(corpus))
-
     def save(self, path: Path) -> None:
         """Write as JSON."""
         data: dict[str, Any] = {"words": self.words, "trained": self.trained, "chars": self.chars}

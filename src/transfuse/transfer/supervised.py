@@ -210,7 +210,6 @@ def pull_back(
         for name, parameter in network.named_parameters()
         if within(layer_of(name), layers) and not within(layer_of(name), ("words", *frozen))
     ]
-
     if not held:
         raise ConfigError("source_l2: no layer that is carried over is trained, the word table apart")
 
