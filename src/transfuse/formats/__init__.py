@@ -165,7 +165,8 @@ def _detect(source: Source) -> str:
         for path in sorted(source.path.rglob("*"), key=natural):
             if path.is_file() and by_suffix(path.name):
                 return detect(path)
-        raise source.error("holds no file of a known format")
+        known = ", ".join(names())
+        raise source.error(f"holds no file of a known format: name it, as conll:{source.path}; there are: {known}")
     suited = by_suffix(source.name) if source.path else []
     head = source.head()
     ranked = [*suited, *(name for name in names() if name not in suited)]
