@@ -75,7 +75,9 @@ def test_a_file_like_none_of_the_formats_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file"):
         detect(tmp_path / "b")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match=r"holds no file of a known format: name it, as conll:.*; there are: bioc-json, "):
+    with pytest.raises(
+        DataError, match=r"holds no file of a known format: name it, as conll:.*; there are: bioc-json, "
+    ):
         detect(tmp_path / "empty")
 
 
