@@ -26,6 +26,7 @@ from transfuse.experiments.choices import with_choices
 from transfuse.experiments.comparison import load_comparison, make_comparison
 from transfuse.experiments.recipe import make_recipe
 from transfuse.experiments.variants import BASELINES
+from transfuse.methods.joint import Joint
 from transfuse.reporting.figures import across_shares, across_tasks, of_sweeps
 from transfuse.reporting.grids import main_grid, verdicts
 from transfuse.reporting.records import Exposure, Forgetting, Record, make_record, read_records, write_record
@@ -243,6 +244,8 @@ def test_what_is_set_for_all_is_passed_over_where_it_would_do_nothing():
     for mistake in ({"methods": {"crf-l2": table}}, {"sweep": {"crf-l2.kernel.cap": [8]}}):
         with pytest.raises(ConfigError, match="kernel would do nothing"):
             make_comparison({**plan(), **mistake})
+    found = make_comparison({**plan(methods=["joint"]), "method": {"source_training": {"epochs": 2}}})
+    assert settings(found, "joint").source_training == Joint().source_training
 
 
 def test_a_fusion_unites_variants_with_all_their_settings():
@@ -463,6 +466,19 @@ def test_a_record_from_before_a_setting_existed_is_of_its_default(tmp_path):
     write_record(replace(record([(1, 0, 0)]), recipe=recipe), tmp_path, "old")
     stranger = replace(record([(1, 0, 0)]), recipe={**recipe, "method": {"name": "crfsuite", "c3": 1}})
     write_record(stranger, tmp_path, "stranger")
+    assert find_records(comparison.cells(), tmp_path).keys() == {cell.recipe.hash}
+
+
+def test_a_record_from_before_a_setting_without_effect_was_refused_is_of_the_same_without_it(tmp_path):
+    comparison = make_comparison(plan(methods=["joint", "la-dtl"]))
+    cell = next(cell for cell in comparison.cells() if cell.variant.name == "joint")
+    recipe = cell.recipe.to_dict()
+    recipe["method"]["source_training"]["epochs"] = 3
+    with pytest.raises(ConfigError, match='source_training would do nothing: init is "fresh"'):
+        make_recipe(recipe)
+    write_record(replace(record([(1, 0, 0)]), recipe=recipe), tmp_path, "old")
+    united = {"name": "fusion", "members": [recipe["method"], {"name": "crfsuite"}]}
+    write_record(replace(record([(1, 0, 0)]), recipe={**recipe, "method": united}), tmp_path, "united")
     assert find_records(comparison.cells(), tmp_path).keys() == {cell.recipe.hash}
 
 

@@ -278,6 +278,7 @@ def test_methods_take_all_parts(
     method = methods.get(name)(architecture=plain.architecture, training=training, vectors=plain.vectors)
     short = {
         "source_training": training,
+        "init": "source",
         "round_training": training,
         "source_epochs": 1.0,
         "raw_epochs": 1.0,

@@ -64,7 +64,10 @@ def method(name: str, width: int | None, training: Training, **how: Any) -> Any:
     """A method with tiny settings; the same loop on sources as on the target."""
     kind = methods.get(name)
     loops = {"source_training": training, "shared_training": training, "source_epochs": 1.0, "rates": (1.0,)}
-    loops = {key: value for key, value in loops.items() if key in kind.__dataclass_fields__}  # type: ignore[attr-defined]
+    known = kind.__dataclass_fields__  # type: ignore[attr-defined]
+    loops = {key: value for key, value in loops.items() if key in known}
+    if "init" in known:  # by default it trains on no source alone
+        del loops["source_training"]
     return kind(architecture=settings(width), training=training, vectors=Vectors(kind="none"), **loops | how)  # type: ignore[call-arg]
 
 

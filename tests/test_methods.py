@@ -25,7 +25,7 @@ from transfuse.taggers.reading import Reader
 from transfuse.taggers.vectors import Vectors
 from transfuse.text import ConfigError, Corpus, Document, Entity, Task
 from transfuse.train import Training
-from transfuse.transfer.together import FromSources
+from transfuse.transfer.together import FromSources, Paired
 
 FLOOR = 0.45
 """Strict micro F1 on the target's test split that every method reaches on the small built-in task."""
@@ -51,9 +51,14 @@ SMALL["members"] = (
 )
 
 
+def used(kind: type[Any], setting: str) -> bool:
+    """Whether it does something in the method as it is by default: what is paired starts afresh."""
+    return setting != "source_training" or not issubclass(kind, Paired)
+
+
 def small(name: str) -> methods.Method:
     kind = methods.get(name)
-    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    known = {field.name for field in fields(kind) if used(kind, field.name)}  # type: ignore[arg-type]
     settings = {key: value for key, value in SMALL.items() if key in known}
     if name == "muct":
         settings |= {key: replace(settings[key], select="last") for key in ("training", "round_training")}
@@ -66,7 +71,7 @@ def brief(name: str) -> methods.Method:
     short = {
         field.name: replace(value, epochs=1, steps=10)
         for field in fields(method)
-        if isinstance(value := getattr(method, field.name), Training)
+        if isinstance(value := getattr(method, field.name), Training) and used(type(method), field.name)
     }
     if isinstance(method, FromSources):
         short["source_epochs"] = min(method.source_epochs, 0.5)
@@ -122,8 +127,9 @@ def test_a_change_of_one_value_leaves_the_rest_of_its_table(name: str) -> None:
     for each in fields(kind):
         value = getattr(plain, each.name)
         if isinstance(value, Training):
-            _, changed = methods.make({"name": name, each.name: {"clip": 3.5}})
-            assert changed == replace(plain, **{each.name: replace(value, clip=3.5)})
+            warm = {} if used(kind, each.name) else {"init": "source"}
+            _, changed = methods.make({"name": name, each.name: {"clip": 3.5}, **warm})
+            assert changed == replace(plain, **{each.name: replace(value, clip=3.5), **warm})
 
 
 @pytest.mark.parametrize(
@@ -132,6 +138,9 @@ def test_a_change_of_one_value_leaves_the_rest_of_its_table(name: str) -> None:
         ("cd-learning", {"degree": 3}, "degree"),
         ("la-dtl", {"kernel": {"features": 256}}, "features"),
         ("crf-l2", {"kernel": {"cap": 8}}, "kernel"),
+        ("joint", {"source_training": {"epochs": 2}}, "source_training"),
+        ("retrain", {"source_batch": 8}, "source_batch"),
+        ("retrain", {"source_weight": 0.3}, "source_weight"),
         ("mmd-crf-l2", {"kernel": {"outside": False}}, "kernel.outside"),
         ("muct", {"kernel": {"outside": False}}, "kernel.outside"),
         ("multitask-variational", {"architecture": {"encoder": {"recurrent_dropout": 0.1}}}, "recurrent_dropout"),

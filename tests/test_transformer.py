@@ -289,8 +289,9 @@ SHARING = [name for name in methods.names() if issubclass(methods.get(name), Sup
 def test_every_method_that_shares_the_encoder(name: str, made: dict[str, str], tmp_path: Path) -> None:
     kind: Any = methods.get(name)
     training = Training(epochs=1, steps=2, rate=0.01, select="last")
-    how = {
+    how: dict[str, Any] = {
         "source_training": training,
+        "init": "source",
         "shared_training": training,
         "source_epochs": 0.2,
         "raw_epochs": 0.2,

@@ -292,7 +292,13 @@ WORDS_ONLY = {"linear-projection", "domain-mask", "muct"}
 def test_every_method_works_or_says_why_not(name: str, unit: str, made: dict[str, str], tmp_path: Path) -> None:
     kind: Any = methods.get(name)
     training = Training(epochs=1, steps=2, rate=0.01, select="last")
-    how: dict[str, Any] = {"source_training": training, "source_epochs": 0.2, "raw_epochs": 0.2, "rounds": 1}
+    how: dict[str, Any] = {
+        "source_training": training,
+        "init": "source",
+        "source_epochs": 0.2,
+        "raw_epochs": 0.2,
+        "rounds": 1,
+    }
     how |= {"shared_training": training, "rates": (0.5,), "restarts": 2, "average": "scores"}
     method = kind(
         architecture=architecture(made["bert"], unit=unit),

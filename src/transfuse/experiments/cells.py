@@ -31,7 +31,8 @@ from transfuse.formats import parse_spec
 from transfuse.reporting.records import Record, make_record, read_records, write_record
 from transfuse.reporting.results import read_run
 from transfuse.reporting.tables import Entry
-from transfuse.text import ConfigError, TransfuseError
+from transfuse.settings import holds, without
+from transfuse.text import ConfigError, TransfuseError, UnusedSettingError
 
 __all__ = [
     "Event",
@@ -81,8 +82,8 @@ Watch = Callable[[Event], None]
 def find_records(cells: Iterable[Cell], folder: Path) -> dict[str, Record]:
     """The records of cells that are finished, by the hash of the cell's recipe.
 
-    A record that was written before a method had some setting is taken for the setting's default: what it says of its
-    recipe is read as any recipe is.
+    A record that was written before a method had some setting is taken for the setting's default, and one from when a
+    setting that does nothing was not refused yet for the same without it.
 
     Args:
         cells: whose records.
@@ -144,10 +145,17 @@ def check_present(cells: Iterable[Cell], recipe: Path) -> None:
 
 
 def _hash_now(record: Record) -> str:
-    try:
-        return make_recipe(record.recipe).hash
-    except ConfigError:  # of a setting or a method that is no more
-        return ""
+    table = record.recipe
+    while True:
+        try:
+            return make_recipe(table).hash
+        except UnusedSettingError as error:
+            path = ["method", *error.setting.split(".")]
+            if not holds(table, path):  # but a fusion's member does
+                return ""
+            table = without(table, path)
+        except ConfigError:  # of a setting or a method that is no more
+            return ""
 
 
 def pending_cells(cells: Iterable[Cell], records: Iterable[str]) -> list[Cell]:

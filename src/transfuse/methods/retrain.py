@@ -13,7 +13,7 @@ from transfuse.taggers.architecture import Architecture
 from transfuse.taggers.bilstm import BiLSTMEncoder
 from transfuse.taggers.layers import LAYERS, within
 from transfuse.taggers.vectors import Vectors
-from transfuse.text import ConfigError, Tagger, Task
+from transfuse.text import ConfigError, Tagger, Task, UnusedSettingError
 from transfuse.train import Training
 from transfuse.transfer.supervised import pull_back
 from transfuse.transfer.together import FromSources, fit_together, start_from_sources
@@ -56,6 +56,9 @@ class Retrain(FromSources):
         if set(self.frozen) >= set(known):
             raise ConfigError("frozen: with every layer group frozen there is nothing left to train")
         check_ranges(self, source_l2="[0, inf)")
+        for name in ("source_batch", "source_weight"):
+            if not self.source_epochs and getattr(self, name) != getattr(FromSources, name):
+                raise UnusedSettingError(name, "source_epochs is 0: no source is learned beside the target")
         if self.source_l2 and all(within(layer, ("words", *self.frozen)) for layer in self.transfer):
             raise ConfigError("source_l2: no layer that is transferred is trained, the word table apart")
 

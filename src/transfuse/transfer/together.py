@@ -24,7 +24,7 @@ from transfuse.run import Run, Stage
 from transfuse.taggers.encoding import Encoding, Supervised, new_encoding
 from transfuse.taggers.layers import LAYERS
 from transfuse.taggers.neural import Sentence, batches
-from transfuse.text import Tagger, Task
+from transfuse.text import Tagger, Task, UnusedSettingError
 from transfuse.train import Training
 from transfuse.transfer.sources import hand_over, need_sources, record_exposure, record_score, train_sources
 from transfuse.transfer.supervised import (
@@ -85,7 +85,7 @@ class Paired(FromSources):
 
     Attributes:
         init: ``fresh``, or ``source``: start from a model trained on the sources by ``source_training``, whose passes
-            count beside ``source_epochs``.
+            count beside ``source_epochs``; the table of that loop is refused with ``fresh``.
     """
 
     init: Literal["fresh", "source"] = "fresh"
@@ -93,6 +93,8 @@ class Paired(FromSources):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_ranges(self, source_epochs="(0, inf)")  # without a source in a step there is no term between the two
+        if self.init == "fresh" and self.source_training != FromSources().source_training:
+            raise UnusedSettingError("source_training", 'init is "fresh": nothing is trained before the target')
 
 
 @dataclass(frozen=True)
