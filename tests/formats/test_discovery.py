@@ -270,6 +270,19 @@ def test_a_folder_says_which_files_it_passes_over_and_keeps_ids_apart(tmp_path: 
     assert losses.counts == {"altered: document id is there twice": 1, "skipped: file of another format": 1}
 
 
+def test_files_of_a_folder_are_told_by_their_content_where_none_has_the_suffix(tmp_path: Path) -> None:
+    note = "{}|t|Severe asthma\n{}|a|None else.\n{}\t7\t13\tasthma\tDisease\n\n"
+    (tmp_path / "corpus.txt").write_text(note.format(1, 1, 1))
+    (tmp_path / "more.txt").write_text(note.format(2, 2, 2))
+    (tmp_path / "README.txt").write_text("Two notes.\n")
+    losses = Losses()
+    for format in ("auto", "pubtator"):
+        assert [d.id for d in read(tmp_path, format, losses=losses if format == "auto" else None)] == ["1", "2"]
+    assert losses.counts == {"skipped: file of another format": 1}
+    with pytest.raises(DataError, match=r"holds no file that ends in \.xml, and none of another name that is bioc-xml"):
+        list(read(tmp_path, "bioc-xml"))
+
+
 BIOC = (
     b"<collection><document><id>1</id><passage><offset>0</offset><text>caf\xe9 asthma</text>"
     b'<annotation id="1"><infon key="type">Disease</infon><location offset="5" length="6"/>'

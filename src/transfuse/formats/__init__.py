@@ -14,6 +14,7 @@ import re
 import types
 import typing
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -22,7 +23,7 @@ from typing import IO, Any, Literal
 from transfuse.files import Source, natural, open_output, output_folder, suffix_of
 from transfuse.losses import Losses
 from transfuse.mentions import Ids
-from transfuse.text import ConfigError, Document
+from transfuse.text import ConfigError, DataError, Document
 
 __all__ = ["by_suffix", "detect", "names", "options", "parse_spec", "read", "write"]
 
@@ -31,6 +32,9 @@ _SPEC = re.compile(
 )
 _OPTION = re.compile(r"\s*(?P<key>[A-Za-z_]\w*)\s*=\s*(?:\"(?P<quoted>[^\"]*)\"|(?P<plain>[^,\"]*))\s*(?:,|$)")
 _COMMON = {"encoding": str, "errors": Literal["strict", "replace"]}
+
+_ABOUT = re.compile("readme|licen[cs]e|copying|changes", re.IGNORECASE)
+"""Files that tell of a corpus and are none of it: asked last what a folder holds."""
 
 _PLAINEST = "jsonl"
 """Asked last whether a file is in it: it takes any JSON object with a text."""
@@ -162,7 +166,7 @@ def _detect(source: Source) -> str:
             if hasattr(_module(name), "claims") and _module(name).claims(source.path):
                 return name
     if source.path and source.path.is_dir():
-        for path in sorted(source.path.rglob("*"), key=natural):
+        for path in sorted(source.path.rglob("*"), key=lambda path: (bool(_ABOUT.match(path.name)), natural(path))):
             if path.is_file() and by_suffix(path.name):
                 return detect(path)
         known = ", ".join(names())
@@ -219,30 +223,42 @@ def read(
     name = _detect(opened) if name == "auto" else name
     _check(name, "read", given)
     own = {key: value for key, value in given.items() if key not in _COMMON}
-    return _stream(_module(name), opened, losses, own)
+    return _stream(name, opened, losses, own)
 
 
-def _stream(module: Any, source: Source, losses: Losses, given: dict[str, Any]) -> Iterator[Document]:
+def _stream(name: str, source: Source, losses: Losses, given: dict[str, Any]) -> Iterator[Document]:
+    module = _module(name)
     with source:
         if not source.path or not source.path.is_dir() or hasattr(module, "claims"):
             yield from module.read(source, losses=losses, **given)
             return
-        files = [path for path in source.path.rglob("*") if path.is_file() and _suits(path, module)]
-        if not files:
-            raise source.error(f"holds no file that ends in {' or '.join(module.SUFFIXES)}")
+        files = _files(name, source, source.path)
         ids = Ids(losses)
         for path in sorted(files, key=natural):
             with source.child(path) as child:
                 for document in module.read(child, losses=losses, **given):
-                    name = ids.unique(document.id)
-                    yield document if name == document.id else replace(document, id=name)
+                    own = ids.unique(document.id)
+                    yield document if own == document.id else replace(document, id=own)
         for path in source.path.rglob("*"):
             if path.is_file() and path not in files and by_suffix(path.name):
                 losses.add("skipped", "file of another format", detail=str(path))
 
 
-def _suits(path: Path, module: Any) -> bool:
-    return suffix_of(path.name) in module.SUFFIXES
+def _files(name: str, source: Source, folder: Path) -> list[Path]:
+    """The files of a format in a folder: by their suffix, or by their content where none has the suffix."""
+    known = [path for path in folder.rglob("*") if path.is_file() and by_suffix(path.name)]
+    files = [path for path in known if name in by_suffix(path.name)]
+    files = files or [path for path in known if _is(name, path, source)]
+    if not files:
+        ends = " or ".join(_module(name).SUFFIXES)
+        raise source.error(f"holds no file that ends in {ends}, and none of another name that is {name} inside")
+    return files
+
+
+def _is(name: str, path: Path, folder: Source) -> bool:
+    with folder.child(path) as child, suppress(DataError):
+        return _detect(child) == name
+    return False
 
 
 def write(
