@@ -239,8 +239,9 @@ def _stream(name: str, source: Source, losses: Losses, given: dict[str, Any]) ->
                 for document in module.read(child, losses=losses, **given):
                     own = ids.unique(document.id)
                     yield document if own == document.id else replace(document, id=own)
+        taken = set(files)
         for path in source.path.rglob("*"):
-            if path.is_file() and path not in files and by_suffix(path.name):
+            if path.is_file() and path not in taken and by_suffix(path.name):
                 losses.add("skipped", "file of another format", detail=str(path))
 
 
