@@ -279,6 +279,8 @@ def test_files_of_a_folder_are_told_by_their_content_where_none_has_the_suffix(t
     for format in ("auto", "pubtator"):
         assert [d.id for d in read(tmp_path, format, losses=losses if format == "auto" else None)] == ["1", "2"]
     assert losses.counts == {"skipped: file of another format": 1}
+    (tmp_path / "more.txt").rename(tmp_path / "more.part")  # a suffix of no format: as it stands for whoever names one
+    assert [d.id for d in read(tmp_path, "pubtator")] == ["1", "2"]
     with pytest.raises(DataError, match=r"holds no file that ends in \.xml, and none of another name that is bioc-xml"):
         list(read(tmp_path, "bioc-xml"))
 

@@ -247,9 +247,9 @@ def _stream(name: str, source: Source, losses: Losses, given: dict[str, Any]) ->
 
 def _files(name: str, source: Source, folder: Path) -> list[Path]:
     """The files of a format in a folder: by their suffix, or by their content where none has the suffix."""
-    known = [path for path in folder.rglob("*") if path.is_file() and by_suffix(path.name)]
-    files = [path for path in known if name in by_suffix(path.name)]
-    files = files or [path for path in known if _is(name, path, source)]
+    there = [path for path in folder.rglob("*") if path.is_file()]
+    files = [path for path in there if name in by_suffix(path.name)]
+    files = files or [path for path in there if _is(name, path, source)]
     if not files:
         ends = " or ".join(_module(name).SUFFIXES)
         raise source.error(f"holds no file that ends in {ends}, and none of another name that is {name} inside")
