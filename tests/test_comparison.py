@@ -21,9 +21,10 @@ from hypothesis import strategies as st
 from transfuse import methods
 from transfuse.cli import main
 from transfuse.experiments import cells as running
-from transfuse.experiments.cells import cell_entries, find_records, pending_cells, run_cells
+from transfuse.experiments.cells import run_cells
 from transfuse.experiments.choices import with_choices
 from transfuse.experiments.comparison import load_comparison, make_comparison
+from transfuse.experiments.kept import cell_entries, find_records, pending_cells
 from transfuse.experiments.recipe import make_recipe
 from transfuse.experiments.variants import BASELINES
 from transfuse.methods.joint import Joint

@@ -12,9 +12,10 @@ import torch
 from test_corpus_width import TASK, corpus
 from transfuse import bundle, corpora, formats, methods
 from transfuse.ensembles.parts import read_part
-from transfuse.experiments.cells import cell_entries, find_records, run_cells
+from transfuse.experiments.cells import run_cells
 from transfuse.experiments.comparison import make_comparison
 from transfuse.experiments.doubts import doubts_of
+from transfuse.experiments.kept import cell_entries, find_records
 from transfuse.experiments.lineage import lineage_of
 from transfuse.experiments.recipe import make_recipe
 from transfuse.experiments.running import run_recipe

@@ -11,7 +11,7 @@ import pytest
 from transfuse.cli import main
 from transfuse.data.task import build_task
 from transfuse.experiments import cells as running
-from transfuse.experiments.cells import find_records
+from transfuse.experiments.kept import find_records
 from transfuse.experiments.recipe import make_recipe
 from transfuse.experiments.validation import cross_validation, fold_cells
 from transfuse.reporting.records import make_record

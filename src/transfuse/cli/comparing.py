@@ -148,8 +148,9 @@ def perform(
     """
     import tomli_w
 
-    from transfuse.experiments.cells import cell_entries, check_data, find_records, pending_cells, run_cells
+    from transfuse.experiments.cells import run_cells
     from transfuse.experiments.choices import with_choices
+    from transfuse.experiments.kept import cell_entries, check_data, find_records, pending_cells
     from transfuse.reporting.report import write_report
     from transfuse.reporting.summary import summarise
 

@@ -146,7 +146,7 @@ def _choose(
     found: list[Reproduction], only: list[str], jobs: int, *, again: bool
 ) -> list[tuple[Reproduction, list[Cell]]]:
     """The cells of each row, once what those that are to be run read is seen to be there."""
-    from transfuse.experiments.cells import check_present
+    from transfuse.experiments.kept import check_present
     from transfuse.experiments.reproduce import choose_cells
 
     chosen = [(each, choose_cells(each.comparison, only)) for each in found]
@@ -165,7 +165,8 @@ def _run(
 
     Not before: a fusion takes its members from their runs.
     """
-    from transfuse.experiments.cells import check_data, find_records, pending_cells, run_cells
+    from transfuse.experiments.cells import run_cells
+    from transfuse.experiments.kept import check_data, find_records, pending_cells
 
     pending = pending_cells(cells, find_records(cells, records))
     check_data(cells, each.records, folder)
@@ -190,7 +191,7 @@ def _repeat(
 ) -> None:
     """Run what is done in folders of their own, which go when all is told; one that was killed goes on there."""
     from transfuse.experiments.again import Repeat
-    from transfuse.experiments.cells import find_records
+    from transfuse.experiments.kept import find_records
 
     failures: list[Failure] = []
     repeats: list[Repeat] = []

@@ -123,7 +123,8 @@ def _run(
 ) -> tuple[dict[str, Record], list[Failure]]:
     """Run the folds that are not finished; the records of those that are, and what failed."""
     from transfuse.data.task import build_task
-    from transfuse.experiments.cells import check_data, find_records, pending_cells, run_cells
+    from transfuse.experiments.cells import run_cells
+    from transfuse.experiments.kept import check_data, find_records, pending_cells
 
     records = folder / "records"
     done = find_records(cells, records)
@@ -145,7 +146,7 @@ def _run(
 
 def _report(cells: list[Cell], records: dict[str, Record], folder: Path) -> CrossValidation:
     """What the finished folds say together; written as a report, too."""
-    from transfuse.experiments.cells import cell_entries
+    from transfuse.experiments.kept import cell_entries
     from transfuse.experiments.validation import cross_validation
     from transfuse.reporting.report import write_report
     from transfuse.reporting.summary import summarise

@@ -1,7 +1,6 @@
 """Run the cells of a comparison, each in a folder of its own, in processes of one thread each.
 
-``DIR/cells/RECIPE`` are the runs, ``DIR/records`` what is kept of them. A cell that has a record is never run again,
-also where its run folder is gone; one that was killed goes on where it was.
+``DIR/cells/RECIPE`` are the runs, ``DIR/records`` what is kept of them. A cell that was killed goes on where it was.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -22,28 +21,14 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from transfuse.data.task import build_task
 from transfuse.experiments.comparison import Cell
-from transfuse.experiments.recipe import Recipe, make_recipe
+from transfuse.experiments.recipe import Recipe
 from transfuse.experiments.running import check_place, run_recipe
-from transfuse.experiments.unchanged import check_files, check_unchanged
-from transfuse.formats import parse_spec
-from transfuse.reporting.records import Record, make_record, read_records, write_record
+from transfuse.reporting.records import make_record, write_record
 from transfuse.reporting.results import read_run
-from transfuse.reporting.tables import Entry
-from transfuse.settings import holds, without
-from transfuse.text import ConfigError, TransfuseError, UnusedSettingError
+from transfuse.text import TransfuseError
 
-__all__ = [
-    "Event",
-    "Failure",
-    "cell_entries",
-    "check_data",
-    "check_present",
-    "find_records",
-    "pending_cells",
-    "run_cells",
-]
+__all__ = ["Event", "Failure", "run_cells"]
 
 
 @dataclass(frozen=True)
@@ -77,115 +62,6 @@ class Failure:
 
 
 Watch = Callable[[Event], None]
-
-
-def find_records(cells: Iterable[Cell], folder: Path) -> dict[str, Record]:
-    """The records of cells that are finished, by the hash of the cell's recipe.
-
-    A record that was written before a method had some setting is taken for the setting's default, and one from when a
-    setting that does nothing was not refused yet for the same without it.
-
-    Args:
-        cells: whose records.
-        folder: of the records.
-
-    Raises:
-        DataError: a file is no record.
-    """
-    wanted = {cell.recipe.hash for cell in cells}
-    records = read_records(folder)
-    found = {name: record for name, record in records.items() if name in wanted}
-    if len(found) < len(wanted):
-        for name, record in records.items():
-            if name not in wanted and (now := _hash_now(record)) in wanted:
-                found.setdefault(now, record)
-    return found
-
-
-def check_data(cells: Iterable[Cell], records: Mapping[str, Record], folder: Path) -> None:
-    """Refuse records of runs on a user's own files where these are other ones by now.
-
-    Args:
-        cells: of a comparison.
-        records: as `find_records` gives them.
-        folder: of the comparison, for the message.
-
-    Raises:
-        ConfigError: a corpus or a file has changed.
-        DataError: a corpus cannot be read.
-    """
-    seen: set[Any] = set()
-    for cell in cells:
-        data, record = cell.recipe.data, records.get(cell.recipe.hash)
-        what = data.target, data.sources, data.labels, data.fold
-        if data.paths and record and what not in seen:
-            seen.add(what)
-            _, facts = build_task(data, seed=cell.seed)
-            check_unchanged(record.data, facts, folder)
-        files = tuple(record.data.get("files", {}).items()) if record else ()
-        if files not in seen:
-            seen.add(files)
-            check_files(dict(files), folder)
-
-
-def check_present(cells: Iterable[Cell], recipe: Path) -> None:
-    """Refuse to begin with cells of which some would fail for want of a corpus.
-
-    Args:
-        cells: that are to be run.
-        recipe: of a shipped comparison, for the message; its head says how such a corpus is made.
-
-    Raises:
-        ConfigError: a user's own corpora are not there.
-    """
-    specs = {spec: None for cell in cells for spec in cell.recipe.data.paths}
-    missing = [spec for spec in specs if not Path(parse_spec(spec)[2]).exists()]
-    if missing:
-        raise ConfigError(f"not here: {', '.join(missing)}; how to make them stands at the head of {recipe}")
-
-
-def _hash_now(record: Record) -> str:
-    table = record.recipe
-    while True:
-        try:
-            return make_recipe(table).hash
-        except UnusedSettingError as error:
-            path = ["method", *error.setting.split(".")]
-            if not holds(table, path):  # but a fusion's member does
-                return ""
-            table = without(table, path)
-        except ConfigError:  # of a setting or a method that is no more
-            return ""
-
-
-def pending_cells(cells: Iterable[Cell], records: Iterable[str]) -> list[Cell]:
-    """Cells without a record, in order, each recipe once."""
-    done = set(records)
-    found: dict[str, Cell] = {}
-    for cell in cells:
-        if cell.recipe.hash not in done:
-            found.setdefault(cell.recipe.hash, cell)
-    return list(found.values())
-
-
-def cell_entries(cells: Iterable[Cell], records: dict[str, Record], folder: Path | None = None) -> list[Entry]:
-    """The finished cells with their places in the tables.
-
-    Args:
-        cells: in the order of the tables.
-        records: as `find_records` gives them.
-        folder: that `run_cells` worked in, where the runs may still be.
-    """
-    entries = []
-    for cell in cells:
-        name = cell.recipe.hash
-        if name in records:
-            place = folder / "cells" / name if folder else None
-            there = place if place and (place / "done").exists() else None
-            entries.append(
-                Entry(cell.task.name, cell.variant.name, cell.share, records[name], there, cell.variant.swept)
-            )
-    return entries
 
 
 def run_cells(

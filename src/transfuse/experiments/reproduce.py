@@ -15,9 +15,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from transfuse.experiments.cells import cell_entries, find_records, pending_cells
 from transfuse.experiments.choices import with_choices
 from transfuse.experiments.comparison import Cell, Comparison, Printed, load_comparison
+from transfuse.experiments.kept import cell_entries, find_records, pending_cells
 from transfuse.experiments.printed import read_figures
 from transfuse.experiments.recipe import SHIPPED, read_table
 from transfuse.files import write_beside
