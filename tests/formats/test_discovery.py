@@ -285,6 +285,14 @@ def test_files_of_a_folder_are_told_by_their_content_where_none_has_the_suffix(t
         list(read(tmp_path, "bioc-xml"))
 
 
+def test_mentions_without_their_texts_are_no_plain_text(tmp_path: Path) -> None:
+    path = tmp_path / "found.txt"
+    path.write_text("1\t7\t13\tasthma\tDisease\tMESH:D001249\n")
+    assert detect(path) == "pubtator"
+    with pytest.raises(DataError, match=r"found.txt:1: a mention without a text"):
+        list(read(path))
+
+
 BIOC = (
     b"<collection><document><id>1</id><passage><offset>0</offset><text>caf\xe9 asthma</text>"
     b'<annotation id="1"><infon key="type">Disease</infon><location offset="5" length="6"/>'

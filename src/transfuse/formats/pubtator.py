@@ -26,8 +26,8 @@ _OFFSET = re.compile(r"[0-9]{1,18}")
 
 
 def sniff(head: str) -> bool:
-    """Whether the first line that is not empty is a title."""
-    return re.match(r"\s*[^|\t\n]+\|t\|", head) is not None
+    """Whether the first line that is not empty is a title, or a mention: its text is missing, which `read` says."""
+    return re.match(r"\s*[^|\t\n]+(\|t\||\t\d+\t\d+\t[^\t\n]+\t[^\t\n]+[\t\n])", head) is not None
 
 
 def read(source: Source, *, losses: Losses, mismatch: Mismatch = "keep", unit: Unit = "auto") -> Iterator[Document]:
