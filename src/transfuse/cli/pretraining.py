@@ -57,7 +57,7 @@ def pretrain(
     ] = None,
     precision: Annotated[
         str | None,
-        typer.Option(metavar="bf16", help="Compute the model's states so; faster with matrix units, else slower."),
+        typer.Option(metavar="bf16", help="Compute the model's states so: faster on some machines, slower on others."),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--out", metavar="RUN", help="Run folder; runs/<hash of the settings>.")
