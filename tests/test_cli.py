@@ -442,6 +442,10 @@ def test_a_link_stays_a_device_takes_it_and_no_folder_is_lost(call, here):
             "--source: crfsuite looks at no",
         ),
         (["train", "--target", TARGET, "--method", "crfsuite", "--vectors", "none"], "--vectors: crfsuite has no"),
+        (
+            ["cross-validate", "--target", TARGET, "--method", "crfsuite", "--encoder", "minilm-l6", "--out", "folds"],
+            "--encoder: crfsuite has no",
+        ),
     ],
 )
 def test_options_without_a_use_are_refused(call, arguments, message):
@@ -591,6 +595,36 @@ def test_flags_become_the_recipe(done, here, monkeypatch):
     assert (first["method"]["vectors"]["kind"], first["method"]["vectors"]["path"]) == ("file", "v.txt")
     assert (second["method"]["name"], second["method"]["vectors"]["kind"]) == ("target-only", "none")
     assert third == make_recipe(third | {"method": {"name": "retrain", "preset": "giorgi-bader"}}).to_dict()
+
+
+@pytest.mark.parametrize("verb", ["train", "compare", "cross-validate"])
+def test_network_and_label_map_are_chosen_alike(call, done, here, monkeypatch, verb):
+    seen = []
+    monkeypatch.setattr("transfuse.cli.training._finish", lambda recipe, *_: seen.append(recipe))
+    monkeypatch.setattr(
+        "transfuse.cli.comparing.perform",
+        lambda comparison, *_, **__: (None, seen.extend(cell.recipe for cell in comparison.cells()) or []),
+    )
+    monkeypatch.setattr(
+        "transfuse.experiments.validation.fold_cells", lambda recipe, *_, **__: seen.append(recipe) or [recipe]
+    )
+    monkeypatch.setattr("transfuse.cli.validating._run", lambda *_, **__: ({}, []))
+    (here / "map.toml").write_text("")
+    given = ("--vectors", "none", "--encoder", "minilm-l6", "--labels", "map.toml")
+    done(verb, "--target", "a", "--source", "b", *given, "--out", "out")
+    assert {recipe.data.labels for recipe in seen} == {"map.toml"}
+    networks = [recipe.to_dict()["method"] for recipe in seen if recipe.name != "crfsuite"]
+    assert {method["name"] for method in networks} >= {"retrain"}
+    for method in networks:
+        encoder = method["architecture"]["encoder"]
+        assert (encoder["kind"], encoder["name"], method["vectors"]["kind"]) == ("transformer", "minilm-l6", "none")
+
+
+@pytest.mark.parametrize(("verb", "recipe"), [("compare", "la-dtl/grid"), ("cross-validate", "ground/ncbi-disease")])
+@pytest.mark.parametrize("option", ["--vectors", "--encoder", "--labels"])
+def test_what_a_recipe_says_is_not_said_again(call, verb, recipe, option):
+    status, out, err = call(verb, recipe, option, "none", "--out", "out")
+    assert (status, out, err) == (2, "", f"error: {option}: the recipe says it; change it there or with --set\n")
 
 
 def test_tag_finds_what_the_tagger_finds(call, run, here):

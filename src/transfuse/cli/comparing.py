@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from transfuse.cli.console import check_device, check_folder, count, epilog, note, print_json, use_threads, watching
-from transfuse.cli.options import AsJSON, Device, Jobs, Output, Source
+from transfuse.cli.options import AsJSON, Device, Encoder, Jobs, LabelMap, Output, Source, Vectors, network_settings
 from transfuse.cli.reporting import show_summary
 from transfuse.files import write_beside
 from transfuse.text import ConfigError, DataError
@@ -31,6 +31,7 @@ def register(app: typer.Typer) -> None:
             "transfuse compare --target ncbi-disease --source bc5cdr-disease --methods retrain,joint --out comparison",
             "transfuse compare --target notes/ --source ncbi-disease --shares 0.05,0.1,1 --seeds 5 --out comparison",
             "transfuse compare --target notes/ --source ncbi-disease --source biored --each-source --out comparison",
+            "transfuse compare --target notes/ --source biored --labels map.toml --encoder minilm-l6 --out comparison",
             "transfuse compare comparison.toml --out comparison --jobs 2 --set compare.seeds=[0,1,2]",
         )
     )(compare)
@@ -48,6 +49,9 @@ def compare(
         str, typer.Option(metavar="A,B", help="Shares of the target's training documents that keep their labels; 1.")
     ] = "",
     seeds: Annotated[int | None, typer.Option(min=1, help="How many, from 0; 3.")] = None,
+    vectors: Vectors = "",
+    encoder: Encoder = "",
+    labels: LabelMap = "",
     changes: Annotated[
         list[str],
         typer.Option("--set", metavar="A.B=C", help="One setting: method.training.epochs=3 for all that have it."),
@@ -70,7 +74,8 @@ def compare(
     use_threads(1)
     check_device(device)
     asked = {"target": target, "source": source, "methods": methods, "shares": shares, "seeds": seeds}
-    comparison = _comparison(recipe, asked | {"each-source": each_source}, changes)
+    asked |= {"vectors": vectors, "encoder": encoder, "labels": labels, "each-source": each_source}
+    comparison = _comparison(recipe, asked, changes)
     summary, failures = perform(comparison, output, jobs=jobs, device=device, keep=bundles)
     if summary and as_json:
         from transfuse.reporting.report import report_json
@@ -103,7 +108,9 @@ def _comparison(recipe: str, asked: dict[str, Any], changes: list[str]) -> Compa
         "seeds": list(range(asked["seeds"] or 3)),
         "each_source": asked["each-source"],
     }
-    return make_comparison(override({"compare": plan}, changes))
+    table = {"compare": plan, "data": {"labels": asked["labels"]}}
+    table["method"] = network_settings(asked["vectors"], asked["encoder"])
+    return make_comparison(override(table, changes))
 
 
 def _listed(text: str) -> list[str]:

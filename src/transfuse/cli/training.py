@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,7 +22,19 @@ from transfuse.cli.console import (
     watching,
 )
 from transfuse.cli.documents import guard_inputs
-from transfuse.cli.options import AsJSON, Device, Source, Text, Threads, TrainingText
+from transfuse.cli.options import (
+    AsJSON,
+    Device,
+    Encoder,
+    LabelMap,
+    Source,
+    Text,
+    Threads,
+    TrainingText,
+    Vectors,
+    check_use,
+    network_settings,
+)
 from transfuse.losses import RENAMED
 from transfuse.text import ConfigError, DataError, Document
 
@@ -76,14 +87,10 @@ def train(
     begin: Annotated[
         str, typer.Option("--from", metavar="BUNDLE", help="Train this tagger further, by the method fine-tune.")
     ] = "",
-    vectors: Annotated[
-        str, typer.Option(metavar="none|task|PATH", help="No word vectors, trained on the task's text, or read.")
-    ] = "",
-    encoder: Annotated[
-        str, typer.Option(metavar="NAME|PATH", help="A pre-trained transformer in place of the BiLSTM; see encoders.")
-    ] = "",
+    vectors: Vectors = "",
+    encoder: Encoder = "",
     raw: Annotated[list[str], typer.Option(metavar="TEXT", help="Text of the target's kind, without labels.")] = [],  # noqa: B006
-    labels: Annotated[Path | None, typer.Option(metavar="MAP.toml", help="Label map for all corpora.")] = None,
+    labels: LabelMap = "",
     changes: Changes = [],  # noqa: B006
     output: Annotated[
         Path | None, typer.Option("--out", metavar="RUN", help="Run folder; runs/<hash of the recipe>.")
@@ -96,43 +103,19 @@ def train(
 
     A killed run goes on with the same command and ends in the same weights; a finished one is not run again.
     """
-    data: dict[str, Any] = {"target": target, "sources": source, "share": share, "raw": raw}
-    if labels:
-        data["labels"] = str(labels)
+    data = {"target": target, "sources": source, "share": share, "raw": raw, "labels": labels}
     usual = "fine-tune" if begin else "retrain" if source else "target-only"
-    settings: dict[str, Any] = {"name": method or usual}
-    _check_use(settings["name"], source=source, raw=raw, begin=begin, vectors=vectors, encoder=encoder)
+    settings: dict[str, Any] = {"name": method or usual, **network_settings(vectors, encoder)}
+    check_use(settings["name"], source=source, raw=raw, begin=begin, vectors=vectors, encoder=encoder)
     if begin:
         settings["bundle"] = begin
     if preset:
         settings["preset"] = preset
-    if vectors:
-        named = {"kind": vectors} if vectors in {"none", "task"} else {"kind": "file", "path": vectors}
-        settings["vectors"] = named
-    if encoder:
-        settings["architecture"] = {"encoder": {"kind": "transformer", "name": encoder}}
     use_threads(threads)
     from transfuse.experiments.recipe import make_recipe, override
 
     table = override({"data": data, "method": settings, "run": {"seed": seed}}, changes)
     _finish(make_recipe(table), output, device, as_json)
-
-
-def _check_use(method: str, *, source: list[str], raw: list[str], begin: str, vectors: str, encoder: str) -> None:
-    """Refuse options that a method has no use for, by the names that the user gave them."""
-    from transfuse import methods
-
-    known = {field.name for field in fields(methods.get(method))}  # type: ignore[arg-type]
-    if source and begin:
-        raise ConfigError("--from and --source: the tagger stands for what it learned from; leave one of them out")
-    if raw and method in methods.ALONE and "vectors" not in known:  # which may be trained on it
-        raise ConfigError(f"--raw: {method} reads no text without labels; leave it out")
-    if source and method in methods.ALONE:
-        raise ConfigError(f"--source: {method} looks at no source; name a method that does, as retrain")
-    chosen = (("--from", begin, "bundle"), ("--vectors", vectors, "vectors"), ("--encoder", encoder, "architecture"))
-    for option, value, setting in chosen:
-        if value and setting not in known:
-            raise ConfigError(f"{option}: {method} has no {setting} to choose")
 
 
 def run(

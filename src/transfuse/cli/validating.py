@@ -21,7 +21,18 @@ from transfuse.cli.console import (
     use_threads,
 )
 from transfuse.cli.console import watching as watching_one
-from transfuse.cli.options import AsJSON, Device, Jobs, Output, Source
+from transfuse.cli.options import (
+    AsJSON,
+    Device,
+    Encoder,
+    Jobs,
+    LabelMap,
+    Output,
+    Source,
+    Vectors,
+    check_use,
+    network_settings,
+)
 from transfuse.text import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -56,6 +67,9 @@ def cross_validate(
     method: Annotated[
         str, typer.Option(help="See transfuse methods; retrain if there is a source, else target-only.")
     ] = "",
+    vectors: Vectors = "",
+    encoder: Encoder = "",
+    labels: LabelMap = "",
     folds: Annotated[int, typer.Option(min=2, help="Parts, each of which is held out once.")] = 5,
     draw: Annotated[int, typer.Option(min=0, help="Another draw of the parts.")] = 0,
     whole: Annotated[
@@ -80,7 +94,9 @@ def cross_validate(
 
     check_device(device)
     check_folder(output)
-    asked = _recipe(recipe, target, source, method, changes)
+    given = {"target": target, "source": source, "method": method}
+    given |= {"vectors": vectors, "encoder": encoder, "labels": labels}
+    asked = _recipe(recipe, given, changes)
     cells = fold_cells(asked, folds, seed=draw, whole=whole)
     _warn_of_neighbours(asked.data.target)
     found, failures = _run(cells, output, jobs=jobs, device=device, keep=bundles)
@@ -96,19 +112,21 @@ def cross_validate(
         raise typer.Exit(1)
 
 
-def _recipe(name: str, target: str, source: list[str], method: str, changes: list[str]) -> Recipe:
+def _recipe(name: str, given: dict[str, Any], changes: list[str]) -> Recipe:
+    """That of a file, or of options by their names, one of both."""
     from transfuse.experiments.recipe import find_recipe, load_recipe, make_recipe, override
 
     if name:
-        for option, value in (("target", target), ("source", source), ("method", method)):
-            if value:
-                raise ConfigError(f"--{option}: the recipe says it; change it there or with --set")
+        if said := [option for option, value in given.items() if value]:
+            raise ConfigError(f"--{said[0]}: the recipe says it; change it there or with --set")
         return load_recipe(find_recipe(name), changes=changes)
-    if not target:
+    if not given["target"]:
         raise ConfigError("nothing to divide: name a recipe, or --target")
-    table: dict[str, Any] = {"data": {"target": target, "sources": source}}
-    table["method"] = {"name": method or ("retrain" if source else "target-only")}
-    return make_recipe(override(table, changes))
+    source, network = given["source"], {option: given[option] for option in ("vectors", "encoder")}
+    method = given["method"] or ("retrain" if source else "target-only")
+    check_use(method, source=source, **network)
+    data = {"target": given["target"], "sources": source, "labels": given["labels"]}
+    return make_recipe(override({"data": data, "method": {"name": method, **network_settings(**network)}}, changes))
 
 
 def _warn_of_neighbours(target: str) -> None:
