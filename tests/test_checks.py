@@ -20,6 +20,9 @@ from transfuse.text import Corpus, Document, Entity
 WORDS = ["alpha", "Beta", "gamma", "delta", "Epsilon", "zeta", "eta", "theta"]
 
 
+NAMED = Document("named", "alpha", (Entity(0, 5, "X"),))
+
+
 def sentence(number: int, length: int = 6) -> str:
     """A tokenised sentence that no other number gives."""
     return " ".join([WORDS[number % 8], f"n{number}", *(WORDS[(number + i) % 8] for i in range(length - 3)), "."])
@@ -72,7 +75,7 @@ class TestCheck:
         for line in range(5):
             losses.add("altered", "illegal tag sequence", detail="O I-X", line=line)
         losses.add("skipped", "relation CID", document="7", detail="a b")
-        found = check(corpus(labels=()), losses=losses)
+        found = check(corpus(train=[NAMED]), losses=losses)
         assert [(f.severity, f.kind, f.count, len(f.detail)) for f in found] == [
             ("warning", "altered: illegal tag sequence", 5, 3),
             ("note", "skipped: relation CID", 1, 1),
@@ -105,7 +108,7 @@ class TestCheck:
         }
 
     def test_empty_documents_and_doubled_ids(self) -> None:
-        found = kinds(check(corpus(labels=(), train=[Document("a", " \n"), Document("a", "text")])))
+        found = kinds(check(corpus(train=[NAMED, Document("a", " \n"), Document("a", "text")])))
         assert found == {("train", "document without text"): 1, ("train", "document id that is there twice"): 1}
 
     @pytest.mark.parametrize(
@@ -139,12 +142,18 @@ class TestCheck:
     def test_leaks_inside_a_corpus(self) -> None:
         shared = Document("12345678", running(sentence(3)) + " " + running(sentence(4)))
         train, test = articles(range(20, 32)), articles(range(40, 46), 2000)
-        found = kinds(check(corpus(labels=(), train=[*train, shared], dev=articles([60], 3000), test=[shared, *test])))
+        train = [NAMED, *train, shared]
+        found = kinds(check(corpus(train=train, dev=articles([60], 3000), test=[shared, *test])))
         assert found == {("test", "document that train has too"): 1, ("test", "sentence that train has too"): 2}
 
     def test_findings_are_json(self) -> None:
-        (finding,) = check(corpus(labels=("X",), train=[Document("a", "text")]))
-        assert json.loads(json.dumps(finding.to_dict()))["detail"] == ["X"]
+        (finding,) = check(corpus(labels=("X", "Y"), train=[NAMED]))
+        assert json.loads(json.dumps(finding.to_dict()))["detail"] == ["Y"]
+
+    def test_a_corpus_without_a_mention_is_told(self) -> None:
+        found = kinds(check(corpus(labels=(), train=[Document("a", "text")])), "error")
+        assert found == {("", "no mention: was it read in the right format?"): 1}
+        assert kinds(check(corpus(labels=(), train=[]))) == {("", "no document"): 1}
 
 
 NUMBERS = st.lists(st.integers(0, 30), max_size=12)

@@ -58,6 +58,8 @@ def check(corpus: Corpus, published: Published | None = None, losses: Losses | N
     found = [*_counts(corpus, published), *_losses(losses or ()), *doubts(corpus)]
     if corpus.splits and not any(corpus.splits.values()):
         found.append(Finding("error", "no document", 1))
+    elif not any(document.entities for documents in corpus.splits.values() for document in documents):
+        found.append(Finding("error", "no mention: was it read in the right format?", 1))
     for split, documents in corpus.splits.items():
         for look in (_empty, _misaligned, _overlapping, _breaks, _doubles):
             found += [replace(finding, split=split) for finding in look(documents)]
@@ -89,7 +91,8 @@ def _losses(losses: Iterable[Any]) -> Iterator[Finding]:
     """One finding for each reason; a repaired tag sequence is worth a warning."""
     grouped: dict[str, list[str]] = defaultdict(list)
     for loss in losses:
-        grouped[f"{loss.action}: {loss.reason}"].append(f"{loss.document or f'line {loss.line}'}: {loss.detail}")
+        place = loss.document or (f"line {loss.line}" if loss.line else "")
+        grouped[f"{loss.action}: {loss.reason}"].append(": ".join(part for part in (place, loss.detail) if part))
     for kind, places in grouped.items():
         severity = "warning" if "illegal" in kind else "note"
         yield Finding(severity, kind, len(places), detail=tuple(places[:_EXAMPLES]))
