@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from transfuse import corpora
@@ -216,6 +216,7 @@ class TestOverlap:
 
 class TestWithoutOverlap:
     @given(NUMBERS, NUMBERS, NUMBERS, st.booleans(), st.booleans())
+    @example(source=[1], dev=[0], test=[0, 0, 1, 0], cut_source=False, cut_target=False)
     def test_leaves_nothing_shared_and_takes_nothing_else(
         self, source: list[int], dev: list[int], test: list[int], cut_source: bool, cut_target: bool
     ) -> None:

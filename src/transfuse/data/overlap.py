@@ -174,12 +174,12 @@ def _units(text: str, cut: bool) -> Iterator[str]:
 
 
 def is_cut(documents: Sequence[Document]) -> bool:
-    """Whether somebody has cut the text into sentences, one a line: two lines in three hold no second one.
+    """Whether somebody has cut the text into sentences, one a line: more than two lines in three hold no second one.
 
     Our own splitter sees more of them than there are: a stop behind an abbreviation, say.
     """
     lines = [line for document in documents[:1000] for line in document.text.split("\n")]
-    return 3 * sum(len(sentences(line)) > 1 for line in lines) <= len(lines)
+    return 3 * sum(len(sentences(line)) > 1 for line in lines) < len(lines)
 
 
 def is_long(text: str) -> bool:
